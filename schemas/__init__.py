@@ -1,0 +1,1 @@
+"""The wire: schemas, framing, topics, partitions and identities, as every party needs them."""

@@ -1,0 +1,23 @@
+"""Whether data written with one schema can be read with another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import avro.schema
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def misfits(*, reader: str, writer: str) -> Sequence[str]:
+    """Return why *reader* cannot read what *writer* wrote; empty when it can.
+
+    Both are schemas as JSON text. The judge is the official ``avro`` package.
+    """
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+    result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
+    if result.compatibility is SchemaCompatibilityType.compatible:
+        return ()
+    return tuple(sorted(result.messages)) or ("incompatible",)

@@ -1,0 +1,35 @@
+"""The partition of a key, as Java's default partitioner gives it."""
+
+from __future__ import annotations
+
+_SEED = 0x9747B28C
+_M = 0x5BD1E995
+_R = 24
+_MASK = 0xFFFFFFFF
+
+
+def murmur2(key: bytes) -> int:
+    """Return Kafka's 32-bit murmur2 hash of *key*, unsigned.
+
+    Source: org.apache.kafka.common.utils.Utils.murmur2.
+    """
+    length = len(key)
+    h = (_SEED ^ length) & _MASK
+    whole = length & ~3
+    for at in range(0, whole, 4):
+        k = int.from_bytes(key[at : at + 4], "little") * _M & _MASK
+        k ^= k >> _R
+        k = k * _M & _MASK
+        h = (h * _M & _MASK) ^ k
+    tail = key[whole:]
+    if tail:
+        h ^= int.from_bytes(tail, "little")
+        h = h * _M & _MASK
+    h ^= h >> 13
+    h = h * _M & _MASK
+    return h ^ (h >> 15)
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """Return the partition of *key* among *partitions*."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

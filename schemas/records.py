@@ -1,0 +1,102 @@
+"""Names and small enumerations of the records; the fields themselves stand in ``avro/*.avsc``."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+RECIPIENT_TRIGGERED: Final = "RecipientTriggered"
+MAILING_DEFINED: Final = "MailingDefined"
+MAILING_INVOKED: Final = "MailingInvoked"
+MAILING_QUERIED: Final = "MailingQueried"
+ACKNOWLEDGEMENT: Final = "Acknowledgement"
+MAILING_ANSWER: Final = "MailingAnswer"
+RECIPIENT_SEND: Final = "RecipientSend"
+DEAD_LETTER: Final = "DeadLetter"
+RECIPIENT_STATE: Final = "RecipientState"
+MAILING_STATE: Final = "MailingState"
+PENDING_STATE: Final = "PendingState"
+PARTITION_META: Final = "PartitionMeta"
+POISON_STATE: Final = "PoisonState"
+
+NAMES: Final = (
+    RECIPIENT_TRIGGERED,
+    MAILING_DEFINED,
+    MAILING_INVOKED,
+    MAILING_QUERIED,
+    ACKNOWLEDGEMENT,
+    MAILING_ANSWER,
+    RECIPIENT_SEND,
+    DEAD_LETTER,
+    RECIPIENT_STATE,
+    MAILING_STATE,
+    PENDING_STATE,
+    PARTITION_META,
+    POISON_STATE,
+)
+
+API_TRIGGERED: Final = "api-triggered"
+
+
+class Status(IntEnum):
+    """A recipient's subscription, with the numbers of the call."""
+
+    NOT_GIVEN = -1
+    UNSUBSCRIBED = 0
+    SUBSCRIBED = 1
+    EXTERNAL = 3
+
+
+class Outcome(IntEnum):
+    """What became of one entry; the numbers are the places of the symbols in the schema."""
+
+    CREATED = 0
+    KNOWN = 1
+    DUPLICATE = 2
+    SUPPRESSED = 3
+    UNKNOWN_RECIPIENT = 4
+    EMAIL_MISMATCH = 5
+    UNKNOWN_MAILING = 6
+    MAILING_CLOSED = 7
+    NOT_TRIGGERED = 8
+    FAILED = 9
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the entry has an ID; everything else is a rejection."""
+        return self <= Outcome.SUPPRESSED
+
+
+class ControlOutcome(IntEnum):
+    """What became of a control or query event in one partition."""
+
+    DONE = 0
+    UNKNOWN_MAILING = 1
+    WRONG_STATE = 2
+    NOT_TRIGGERED = 3
+    FAILED = 4
+
+
+class Origin(StrEnum):
+    """Who wrote a control event: a caller, the home partition's fold, or a timer."""
+
+    REQUEST = "REQUEST"
+    COPY = "COPY"
+    TIMER = "TIMER"
+
+
+class DedupPolicy(StrEnum):
+    """What makes two pending messages of a mailing one."""
+
+    RECIPIENT_CONTEXT = "RECIPIENT_CONTEXT"
+    RECIPIENT = "RECIPIENT"
+    NONE = "NONE"
+
+
+class MailingPhase(StrEnum):
+    """Where a mailing is in its life."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CANCELLED = "CANCELLED"
+    FINISHED = "FINISHED"
