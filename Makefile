@@ -1,0 +1,74 @@
+# The only door: every check CI runs is a target here. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+# ARGS reaches the tool behind a target: make test ARGS="-k restart --kafka=container"
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with everything in it; quick when it is there already
+
+# Written last, so an interrupted install is repeated; newer than pyproject.toml, so its changes arrive.
+$(READY): pyproject.toml
+	@echo "Setting up .venv: about a minute the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[embedded,test,dev]'
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## Broker, worker, bridge, one call and its sends; then stop
+	$(BIN)/mailing-trigger demo $(ARGS)
+
+.PHONY: up
+up: $(READY) ## Broker, worker and bridge, until Ctrl-C
+	$(BIN)/mailing-trigger up $(ARGS)
+
+.PHONY: test
+test: $(READY) ## The test suite, on the embedded broker
+	$(BIN)/pytest -m "not long" $(ARGS)
+
+.PHONY: test-long
+test-long: $(READY) ## The tests that take minutes
+	$(BIN)/pytest -m long $(ARGS)
+
+.PHONY: test-container
+test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
+	$(BIN)/pytest -m "kafka and not long" --kafka=container $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## Style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(READY) ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(READY) ## Who may import whom
+	$(BIN)/lint-imports
+
+.PHONY: wheel
+wheel: $(READY) ## Build the wheel and try it in an environment of its own
+	$(BIN)/python .ci/wheel-check
+
+.PHONY: compose-check
+compose-check: $(READY) ## docker-compose.yml and Dockerfile, without an engine
+	$(BIN)/pytest -q tests/unit/test_compose.py
+
+.PHONY: bench
+bench: $(READY) ## Measure; figures go to bench/results
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the targets made, .venv too; not the data of `make up`
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

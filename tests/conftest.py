@@ -1,0 +1,83 @@
+"""One suite, three brokers: `--kafka=embedded` (default), `container` or `HOST:PORT`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import brokers
+from tests.support.processes import Processes
+from tests.support.topics import fresh_prefix, remove_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from streams.embedded.broker import EmbeddedBroker
+
+PARTITIONS = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kafka",
+        default="embedded",
+        metavar="embedded|container|HOST:PORT",
+        help="the broker to test on (default: embedded)",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[brokers.Broker]:
+    """The broker of the whole run, named by `--kafka`."""
+    where = request.config.getoption("--kafka")
+    if where == "embedded":
+        chosen = brokers.embedded(tmp_path_factory.mktemp("kafka"))
+    elif where == "container":
+        chosen = brokers.container()
+    else:
+        chosen = brokers.remote(where)
+    with chosen as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """An embedded broker of this test alone, to stop, kill and start again."""
+    with brokers.embedded(tmp_path / "broker") as own:
+        assert own.broker is not None
+        yield own.broker
+
+
+@pytest.fixture
+def cluster_prefix(kafka: brokers.Broker) -> Iterator[str]:
+    """A topic prefix of this test alone; its topics are gone afterwards."""
+    prefix = fresh_prefix()
+    yield prefix
+    remove_topics(kafka.bootstrap_servers, prefix)
+
+
+@pytest.fixture
+def topics(kafka: brokers.Broker, cluster_prefix: str) -> str:
+    """The prefix of all our topics, created with four partitions by the product's own code."""
+    from streams.worker.admin import create_topics
+
+    create_topics(kafka.bootstrap_servers, cluster_prefix, PARTITIONS)
+    return cluster_prefix
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts `mailing-trigger` commands; none of them outlives the test."""
+    started = Processes(tmp_path)
+    yield started
+    started.end_all()

@@ -1,0 +1,25 @@
+"""Topics of one test: a prefix nobody else has, and their removal."""
+
+from __future__ import annotations
+
+import uuid
+
+from confluent_kafka.admin import AdminClient
+
+ADMIN_WITHIN_S = 30.0
+
+
+def fresh_prefix() -> str:
+    """Return a topic prefix that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}."
+
+
+def remove_topics(bootstrap_servers: str, prefix: str) -> None:
+    """Delete every topic under *prefix*: thousands of partitions would slow one broker down."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    names = [
+        name for name in admin.list_topics(timeout=ADMIN_WITHIN_S).topics if name.startswith(prefix)
+    ]
+    if names:
+        for deleted in admin.delete_topics(names, operation_timeout=ADMIN_WITHIN_S).values():
+            deleted.result(ADMIN_WITHIN_S)
