@@ -1,0 +1,91 @@
+"""From what became of each entry to the answer of the call, whatever carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from producers.contract.errors import Code, EntryError
+from schemas.records import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from producers.contract.entries import TriggerCall
+
+# About the mailing rather than the entry: they decide the status of the whole call.
+_OF_THE_MAILING = {
+    Outcome.UNKNOWN_MAILING: (404, Code.INVALID_MAILING, "no such mailing"),
+    Outcome.MAILING_CLOSED: (409, Code.MAILING_CLOSED, "the mailing is cancelled or finished"),
+    Outcome.NOT_TRIGGERED: (409, Code.NOT_TRIGGERED, "the mailing is not of type api-triggered"),
+}
+_OF_THE_ENTRY = {
+    Outcome.UNKNOWN_RECIPIENT: ("rid", Code.UNKNOWN_RECIPIENT, "no such recipient"),
+    Outcome.EMAIL_MISMATCH: (
+        "email",
+        Code.EMAIL_MISMATCH,
+        "the address is not that of the recipient",
+    ),
+    Outcome.FAILED: (None, Code.FAILED, "the event could not be processed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAnswer:
+    """The answer of a call: an ID for each entry in request order, None where there is an error.
+
+    *ids* is empty when the call as a whole was refused (404 and 409 of the mailing): nothing was
+    added, and the one error speaks for all entries.
+    """
+
+    status: int
+    ids: tuple[int | None, ...]
+    errors: tuple[EntryError, ...]
+
+
+def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> TriggerAnswer:
+    """Return the answer of *call*, given (outcome, rid) by index; a missing index is a 504."""
+    ids: list[int | None] = [None] * call.size
+    errors = list(call.errors)
+    status = 422 if errors else 200
+    of_the_mailing: tuple[int, EntryError] | None = None
+    late = False
+    added = False
+    for entry in call.entries:
+        index = entry.index
+        result = results.get(index)
+        if result is None:
+            late = True
+            errors.append(_not_acknowledged(index))
+            continue
+        outcome, rid = result
+        if outcome <= Outcome.SUPPRESSED:  # `outcome.accepted`, without 10,000 property calls
+            added = True
+            ids[index] = rid
+            continue
+        status = 422
+        if outcome in _OF_THE_MAILING:
+            mailing_status, code, detail = _OF_THE_MAILING[outcome]
+            error = EntryError(index, None, code, detail)
+            if of_the_mailing is None or mailing_status < of_the_mailing[0]:
+                of_the_mailing = (mailing_status, error)
+        else:
+            field, code, detail = _OF_THE_ENTRY[outcome]
+            error = EntryError(index, field, code, detail)
+        errors.append(error)
+
+    if of_the_mailing is not None:
+        status, error = of_the_mailing
+        if not added:
+            return TriggerAnswer(status, (), (error,))
+    elif late:
+        status = 504
+    elif call.size == 1 and errors and errors[0].code == Code.UNKNOWN_RECIPIENT:
+        status = 404
+    errors.sort(key=lambda error: error.index)
+    return TriggerAnswer(status, tuple(ids), tuple(errors))
+
+
+def _not_acknowledged(index: int) -> EntryError:
+    detail = "handed over, but not acknowledged in time; the same call may be sent again"
+    return EntryError(index, None, Code.NOT_ACKNOWLEDGED, detail, retriable=True)
