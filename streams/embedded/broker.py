@@ -1,0 +1,203 @@
+"""Apache Kafka as a child process: one node, real storage, no Docker, no installed Java."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from streams.embedded import launch
+from streams.embedded.config import HOST
+from streams.embedded.datadir import DataDir
+from streams.embedded.death import cause_of_death
+from streams.embedded.errors import BrokerError
+from streams.embedded.jars import class_path
+from streams.embedded.java import find_java
+from streams.embedded.readiness import wait_until_serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+SERVE_WITHIN_S = 60.0  # 3 s on two idle cores; a first start on a busy laptop has taken 20
+STOP_WITHIN_S = 10.0
+FORMAT_WITHIN_S = 60.0
+MEMORY = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+
+
+class EmbeddedBroker:
+    """A Kafka broker that lives as long as this process, on data that outlives both.
+
+    Usage::
+
+        with EmbeddedBroker(Path("data")) as broker:
+            Producer({"bootstrap.servers": broker.bootstrap_servers})
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int = 0,
+        jars: Path | None = None,
+        *,
+        progress: Callable[[str], None] | None = None,
+        serve_within_s: float = SERVE_WITHIN_S,
+    ) -> None:
+        """With *port* 0 a free one is chosen the first time and kept for every later start."""
+        self._dir = DataDir(Path(data_dir))
+        self._asked_port = port
+        self._jars = jars
+        self._progress = progress or (lambda _line: None)
+        self._serve_within_s = serve_within_s
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: TextIO | None = None
+        self._logged_before = 0
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The broker's address; known once it was started, and still after a stop."""
+        if not self._port:
+            raise BrokerError("the broker has no address before its first start")
+        return f"{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise BrokerError("the broker is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Return when clients are served, transactions included; raise with cause and cure."""
+        if self._process is not None:
+            raise BrokerError("the broker was started already: stop it first")
+        java = find_java()
+        classes = class_path(self._jars, self._progress)
+        self._lock = self._dir.acquire()
+        try:
+            self._port = self._dir.choose_port(self._asked_port)
+            self._dir.write_settings(self._port)
+            if not self._dir.is_formatted:
+                self._progress("formatting the broker's storage")
+                self._format(java, classes)
+            self._progress("starting Apache Kafka")
+            self._process = self._launch(java, classes)
+            self._lock.truncate(0)
+            self._lock.write(f"{self._process.pid}\n")
+            self._lock.flush()
+            wait_until_serving(
+                HOST, self._port, within_s=self._serve_within_s, check_alive=self.check
+            )
+        except OSError as exc:
+            self.kill()
+            raise self._dir.cannot_write(exc) from exc
+        except BaseException:
+            self.kill()
+            raise
+
+    def check(self) -> None:
+        """Raise with the cause when the broker has died by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            cause = cause_of_death(
+                (self._dir.console, self._dir.broker_log), since=(0, self._logged_before)
+            )
+            raise BrokerError(f"the broker died: {cause} (its log is {self._dir.broker_log})")
+
+    def stop(self) -> None:
+        """Let the broker close its files, at most 10 s; nothing to do when it is not running."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._forget()
+
+    def kill(self) -> None:
+        """End the broker as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+        self._forget()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _java(self, java: Path, classes: str, *main: str) -> list[str]:
+        logging = self._dir.log4j_properties.as_uri()
+        return [
+            str(java),
+            *MEMORY,
+            f"-Dlog4j2.configurationFile={logging}",
+            "-Dlog4j2.disableJmx=true",
+            "-cp",
+            classes,
+            *main,
+        ]
+
+    def _format(self, java: Path, classes: str) -> None:
+        """Write the storage's identity; a half of it, left by a crash, is written over."""
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        main = ("kafka.tools.StorageTool", "format", "--ignore-formatted")
+        arguments = ("--cluster-id=" + cluster, "--config", str(self._dir.server_properties))
+        try:
+            done = subprocess.run(
+                self._java(java, classes, *main, *arguments),
+                capture_output=True,
+                text=True,
+                timeout=FORMAT_WITHIN_S,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise BrokerError("formatting the broker's storage did not end: is the disk slow?") from exc
+        if done.returncode != 0:
+            self._dir.console.write_text(done.stdout + done.stderr, "utf-8")
+            cause = cause_of_death((self._dir.console,), since=(0,))
+            raise BrokerError(f"cannot format the broker's storage: {cause}")
+
+    def _launch(self, java: Path, classes: str) -> subprocess.Popen[bytes]:
+        log = self._dir.broker_log
+        self._logged_before = log.stat().st_size if log.exists() else 0
+        command = self._java(java, classes, "kafka.Kafka", str(self._dir.server_properties))
+        launcher = [sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid())]
+        assert self._lock is not None  # noqa: S101 - held by start()
+        lock = self._lock.fileno()
+        started: list[subprocess.Popen[bytes]] = []
+        ready = threading.Event()
+
+        def keep() -> None:
+            # Linux kills the child when the *thread* that started it ends, so this one stays.
+            with self._dir.console.open("wb") as console:
+                process = subprocess.Popen(
+                    launcher + command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(lock,),
+                    start_new_session=True,  # the terminal's Ctrl-C is for us, who stop in order
+                )
+            started.append(process)
+            ready.set()
+            process.wait()
+
+        threading.Thread(target=keep, name="embedded-broker", daemon=True).start()
+        ready.wait()
+        return started[0]

@@ -1,0 +1,69 @@
+"""The files the broker reads: server.properties and its logging."""
+
+from __future__ import annotations
+
+HOST = "127.0.0.1"
+NODE_ID = 1
+
+# Each setting that is not Kafka's default has its reason.
+_SERVER = """\
+process.roles=broker,controller
+node.id={node}
+controller.quorum.voters={node}@{host}:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={log_dir}
+# A misspelt topic is an error, not a new topic.
+auto.create.topics.enable=false
+# One broker has nowhere else to put a replica; few partitions make the first start quick.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# Seconds in which a group of one waits for company.
+group.initial.rebalance.delay.ms=0
+# Lets a test lose a worker within a second or two; clients choose their own, longer one.
+group.min.session.timeout.ms=1000
+# A dead worker's transaction holds up every read_committed reader until it is timed out, and the
+# default looks for such only every 10 s.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+# The state topic's largest record is 4 MiB; a batch of them has a little more.
+message.max.bytes=8388608
+# The default takes 128 MiB of a 512 MiB heap.
+log.cleaner.dedupe.buffer.size=33554432
+"""
+
+_LOGGING = """\
+status=error
+appender.file.type=RollingFile
+appender.file.name=file
+appender.file.fileName={folder}/broker.log
+appender.file.filePattern={folder}/broker.%i.log
+appender.file.layout.type=PatternLayout
+appender.file.layout.pattern=%d %-5p %c{{1}} - %m%n
+appender.file.policies.type=Policies
+appender.file.policies.size.type=SizeBasedTriggeringPolicy
+appender.file.policies.size.size=10MB
+appender.file.strategy.type=DefaultRolloverStrategy
+appender.file.strategy.max=2
+rootLogger.level=info
+rootLogger.appenderRef.file.ref=file
+"""
+
+
+def server_properties(*, port: int, controller_port: int, log_dir: str) -> str:
+    """Return the settings of one node that is broker and controller, reachable from here only."""
+    return _SERVER.format(
+        node=NODE_ID, host=HOST, port=port, controller_port=controller_port, log_dir=log_dir
+    )
+
+
+def log4j_properties(folder: str) -> str:
+    """Return a logging setup that keeps at most 30 MB in *folder*."""
+    return _LOGGING.format(folder=folder)
