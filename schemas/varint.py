@@ -1,0 +1,40 @@
+"""Avro's variable-length numbers, for the few places that write or read records by hand.
+
+Source: Avro specification 1.12, "Binary encoding": zig-zag, seven bits a byte, low bits first.
+"""
+
+from __future__ import annotations
+
+_MORE = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
+_LAST = tuple(bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14))
+
+
+def encode_long(number: int) -> bytes:
+    """Return *number* as Avro writes an int or a long."""
+    rest = number << 1 if number >= 0 else (-number << 1) - 1
+    if rest < 1 << 14:
+        return _LAST[rest]
+    out = b""
+    while rest >= 1 << 14:
+        out += _MORE[rest & 0x3FFF]
+        rest >>= 14
+    return out + _LAST[rest]
+
+
+def decode_long(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number at *at* and the position after it; IndexError past the end."""
+    byte = data[at]
+    at += 1
+    rest = byte & 0x7F
+    shift = 7
+    while byte & 0x80:
+        byte = data[at]
+        at += 1
+        rest |= (byte & 0x7F) << shift
+        shift += 7
+    return (rest >> 1) ^ -(rest & 1), at
+
+
+def encode_bytes(data: bytes) -> bytes:
+    """Return *data* as Avro writes bytes or a string."""
+    return encode_long(len(data)) + data

@@ -1,0 +1,154 @@
+"""The records of ``mailing.state``: their keys, their values, and how a state is rebuilt of them.
+
+Keys are readable bytes: ``r:<log key>`` a recipient, ``m:<orgid>:<mid>`` a mailing,
+``p:<orgid>:<mid>:<invocation>:<offset>`` a pending message, ``x:<offset>`` a dead-lettered event,
+``meta`` how far the state goes. Values are always in single-object framing: nobody else reads
+this topic, and a restore must not depend on a registry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from schemas.codec import Codec
+from schemas.errors import BadRecord
+from schemas.records import (
+    MAILING_STATE,
+    PARTITION_META,
+    PENDING_STATE,
+    POISON_STATE,
+    RECIPIENT_STATE,
+    DedupPolicy,
+    MailingPhase,
+)
+from streams.core.dedup import dedup_key
+from streams.core.errors import NewerState
+from streams.core.messages import context_of, rid_of_message
+from streams.core.partition import FOLD_VERSION, Cut, Mailing, PartitionState, Queue
+
+if TYPE_CHECKING:
+    from streams.core.effects import Effects
+
+META_KEY = b"meta"
+_CODEC = Codec()
+RECIPIENT_FRAME = _CODEC.framing.prefixes[RECIPIENT_STATE]
+PENDING_FRAME = _CODEC.framing.prefixes[PENDING_STATE]
+_CURRENT = {b"r:": (RECIPIENT_STATE, RECIPIENT_FRAME), b"p:": (PENDING_STATE, PENDING_FRAME)}
+
+
+def recipient_state_key(key: bytes) -> bytes:
+    """Return the changelog key of the recipient with this log key."""
+    return b"r:" + key
+
+
+def pending_state_key(orgid: int, mid: int, invocation: int, offset: int) -> bytes:
+    """Return the changelog key of a pending message."""
+    return b"p:%d:%d:%d:%d" % (orgid, mid, invocation, offset)
+
+
+def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
+    """Return the record that keeps a replay from judging a dead-lettered event anew."""
+    value = _CODEC.encode(POISON_STATE, {"reason": reason, "detail": detail})
+    return b"x:%d" % offset, value
+
+
+def seal(state: PartitionState, effects: Effects) -> None:
+    """End a transaction's records: the mailings it touched, then how far the state goes."""
+    for orgid, mid in state.journals[-1].mailings:
+        record = asdict(state.mailings[orgid, mid])
+        key = b"m:%d:%d" % (orgid, mid)
+        effects.state.append((key, _CODEC.encode(MAILING_STATE, record)))
+    state.seq += 1
+    meta = {
+        "seq": state.seq,
+        "applied": state.applied,
+        "topic_id": state.topic_id,
+        "partitions": state.partitions,
+        "fold_version": FOLD_VERSION,
+    }
+    effects.state.append((META_KEY, _CODEC.encode(PARTITION_META, meta)))
+
+
+def load(state: PartitionState, key: bytes, value: bytes | None) -> None:
+    """Take one changelog record; records come in the order of the topic."""
+    kind = key[:2]
+    if kind == b"r:":
+        if value is not None:
+            state.recipients.load(key[2:], _as_current(kind, value))
+    elif kind == b"p:":
+        _load_message(state, key, value)
+    elif kind == b"m:":
+        mailing = _mailing(_decode(value))
+        state.mailings[mailing.orgid, mailing.mid] = mailing
+    elif key == META_KEY:
+        _load_meta(state, _decode(value))
+    elif kind != b"x:":
+        raise BadRecord("UNKNOWN_STATE_KEY", f"the changelog holds a key we never wrote: {kind!r}")
+
+
+def finish_load(state: PartitionState) -> None:
+    """Find again what the changelog does not hold, when every record was taken."""
+    for (orgid, mid, invocation), queue in state.queues.items():
+        mailing = state.mailings[orgid, mid]
+        # Compaction keeps a record's last place in the topic, which is not its first.
+        queue.messages = dict(sorted(queue.messages.items()))
+        if invocation == mailing.invocation + 1:
+            queue.seen = dedup_keys(mailing, queue)
+    state.order_drains()
+
+
+def dedup_keys(mailing: Mailing, queue: Queue) -> set[object]:
+    """Return the dedup keys of an open queue under its mailing's policy."""
+    if mailing.dedup is DedupPolicy.NONE:
+        return set()
+    return {
+        dedup_key(mailing.dedup, rid_of_message(message), context_of(message))
+        for message in queue.messages.values()
+    }
+
+
+def _load_message(state: PartitionState, key: bytes, value: bytes | None) -> None:
+    orgid, mid, invocation, offset = map(int, key[2:].split(b":"))
+    queue_id = (orgid, mid, invocation)
+    queue = state.queues.get(queue_id)
+    if value is not None:
+        if queue is None:
+            queue = state.queues[queue_id] = Queue()
+        queue.messages[offset] = _as_current(key[:2], value)
+    elif queue is not None:
+        queue.messages.pop(offset, None)
+        if not queue.messages:
+            del state.queues[queue_id]
+
+
+def _load_meta(state: PartitionState, meta: dict[str, object]) -> None:
+    version = int(str(meta["fold_version"]))
+    if version > FOLD_VERSION:
+        raise NewerState(state.partition, version, FOLD_VERSION)
+    state.seq = int(str(meta["seq"]))
+    state.applied = int(str(meta["applied"]))
+    state.topic_id = str(meta["topic_id"])
+    state.partitions = int(str(meta["partitions"]))
+
+
+def _mailing(record: dict[str, object]) -> Mailing:
+    cuts = record.pop("cuts")
+    assert isinstance(cuts, list)  # noqa: S101 - the schema says so
+    mailing = Mailing(**record)  # type: ignore[arg-type]
+    mailing.dedup = DedupPolicy(mailing.dedup)
+    mailing.state = MailingPhase(mailing.state)
+    mailing.cuts = tuple(Cut(**cut) for cut in cuts)
+    return mailing
+
+
+def _as_current(kind: bytes, value: bytes) -> bytes:
+    """Return *value* as today's schema writes it; only bytes of an old release are decoded."""
+    name, frame = _CURRENT[kind]
+    if value.startswith(frame):
+        return value
+    return _CODEC.encode(name, _CODEC.decode(value)[1])
+
+
+def _decode(value: bytes | None) -> dict[str, object]:
+    return _CODEC.decode(value)[1]

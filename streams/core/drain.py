@@ -1,0 +1,33 @@
+"""A cut queue becomes sends, a slice at a time, while later events go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streams.core.changelog import pending_state_key
+from streams.core.messages import send_of
+
+if TYPE_CHECKING:
+    from streams.core.effects import Effects
+    from streams.core.partition import PartitionState
+
+
+def drain(state: PartitionState, limit: int, send_frame: bytes, effects: Effects) -> int:
+    """Send the oldest messages of cut queues, at most *limit*; return how many."""
+    sent = 0
+    while state.drains and sent < limit:
+        queue_id = state.drains[0]
+        orgid, mid, invocation = queue_id
+        mailing = state.mailings[orgid, mid]
+        taken = state.take_messages(queue_id, limit - sent)
+        for offset, message in taken:
+            send = send_of(send_frame, queue_id, state.partition, offset, message)
+            effects.sends.append(send)
+            effects.state.append((pending_state_key(*queue_id, offset), None))
+        state.touch(mailing)
+        mailing.sent += len(taken)
+        if queue_id not in state.queues:
+            state.drains.popleft()
+            mailing.cuts = tuple(cut for cut in mailing.cuts if cut.invocation != invocation)
+        sent += len(taken)
+    return sent

@@ -1,0 +1,51 @@
+"""What a step of the fold asks the world to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record of the log that could not be processed, and why."""
+
+    offset: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Replies:
+    """What may go out as soon as it is known, because it follows from the log alone.
+
+    *acks* gathers the encoded entries of each call met; *answers* are (reply partition, record);
+    *copies* are (log partition, key, record).
+    """
+
+    acks: dict[tuple[int, str], list[bytes]] = field(default_factory=dict)
+    answers: list[tuple[int, bytes]] = field(default_factory=list)
+    copies: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.acks or self.answers or self.copies)
+
+
+@dataclass(slots=True)
+class Effects:
+    """What belongs into one transaction of one partition, and the replies that precede it.
+
+    *state* are changelog records (key, value or None for a deletion) in the order they were
+    decided, *sends* are (key, record).
+    """
+
+    state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    sends: list[tuple[bytes, bytes]] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    replies: Replies = field(default_factory=Replies)
+
+    def take_replies(self) -> Replies:
+        """Return the replies gathered so far, and start gathering afresh."""
+        taken, self.replies = self.replies, Replies()
+        return taken

@@ -1,0 +1,97 @@
+"""Pending messages: what is kept of each until its mailing is invoked, and the send it becomes."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from fastavro import schemaless_writer
+
+from schemas.codec import current_schema, fields_after, fields_until, read
+from schemas.framing import SINGLE_OBJECT_BYTES
+from schemas.records import RECIPIENT_TRIGGERED
+from schemas.varint import decode_long, encode_bytes, encode_long
+
+_HEAD = fields_until(current_schema(RECIPIENT_TRIGGERED), "context")
+PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
+# A profile of nothing: one null branch a field.
+EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
+
+
+def message(frame: bytes, rid_bytes: bytes, stored: bytes, event: bytes) -> bytes:
+    """Return a framed PendingState; *stored* is empty when the event created the recipient."""
+    return b"%b%b%b%b" % (frame, rid_bytes, encode_bytes(stored), encode_bytes(event))
+
+
+def rid_of_message(value: bytes) -> int:
+    """Return whom a pending message is for."""
+    return decode_long(value, SINGLE_OBJECT_BYTES)[0]
+
+
+def context_of(value: bytes) -> bytes:
+    """Return the context of a pending message."""
+    _, _, event = _parts(value)
+    return _context_and_rest(event)[0]
+
+
+def send_of(
+    frame: bytes, queue_id: tuple[int, int, int], partition: int, offset: int, value: bytes
+) -> tuple[bytes, bytes]:
+    """Return key and value of the send that a pending message becomes.
+
+    The call's fields stand over the recipient's stored ones; the address is as first written.
+    """
+    orgid, mid, invocation = queue_id
+    rid, stored, event = _parts(value)
+    context, rest = _context_and_rest(event)
+    if stored:
+        rest = _over(stored, rest)
+    send_id = b"%d:%d:%d" % (rid, partition, offset)
+    body = (
+        encode_bytes(send_id),
+        encode_long(orgid),
+        encode_long(mid),
+        encode_long(invocation),
+        encode_long(rid),
+        encode_bytes(context),
+    )
+    return b"%d:#%d" % (orgid, rid), frame + b"".join(body) + rest
+
+
+def _parts(value: bytes) -> tuple[int, bytes, bytes]:
+    rid, at = decode_long(value, SINGLE_OBJECT_BYTES)
+    length, at = decode_long(value, at)
+    stored = value[at : at + length]
+    length, at = decode_long(value, at + length)
+    return rid, stored, value[at : at + length]
+
+
+def _context_and_rest(event: bytes) -> tuple[bytes, bytes]:
+    """Return the context, and the address and profile as bytes."""
+    body = BytesIO(event)
+    body.seek(SINGLE_OBJECT_BYTES)
+    head = read(body, _HEAD)
+    return head["context"], event[body.tell() :]
+
+
+def _over(stored: bytes, called: bytes) -> bytes:
+    """Return the stored address and profile with the call's fields over the stored ones."""
+    length, at = decode_long(called, 0)
+    call_profile = called[at + length :]
+    if call_profile == EMPTY_PROFILE:
+        return stored
+    length, at = decode_long(stored, 0)
+    merged = _profile(stored[at + length :])
+    for name, field in _profile(call_profile).items():
+        if name == "profileData" and field is not None:
+            merged[name] = (merged[name] or {}) | field
+        elif field is not None:
+            merged[name] = field
+    out = BytesIO()
+    out.write(stored[: at + length])
+    schemaless_writer(out, PROFILE, merged)
+    return out.getvalue()
+
+
+def _profile(data: bytes) -> dict[str, Any]:
+    return read(BytesIO(data), PROFILE)

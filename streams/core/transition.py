@@ -1,0 +1,132 @@
+"""The fold of one partition: an event and the state so far give the next state and effects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.codec import Codec
+from schemas.errors import UnknownFraming, WireError
+from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND
+from schemas.topics import MAX_ACK_ENTRIES
+from schemas.varint import encode_bytes, encode_long
+from streams.core.changelog import dedup_keys, poison_state, seal
+from streams.core.control import ControlFold
+from streams.core.drain import drain
+from streams.core.effects import DeadLetter, Effects
+from streams.core.events import Control, EventReader, Trigger
+from streams.core.trigger import apply_trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from schemas.framing import Framing
+    from streams.core.effects import Replies
+    from streams.core.partition import PartitionState
+
+LogRecord = tuple[int, bytes | None, bytes | None, int]
+"""(offset, key, value, log time in ms)"""
+
+
+class Fold:
+    """The fold of one partition's log over its state.
+
+    `begin`, any number of `apply` and `drain`, `seal`: that is a transaction's worth of effects.
+    `commit` keeps the oldest one, `rollback` undoes all that were not kept.
+    """
+
+    def __init__(self, state: PartitionState, framing: Framing) -> None:
+        self.state = state
+        self._reader = EventReader(framing)
+        self._framing = framing
+        self._control = ControlFold(state, Codec(framing))
+
+    def learn_framing(self) -> None:
+        """Look at the framing again, after it learnt a schema."""
+        self._reader.learn()
+
+    def begin(self) -> None:
+        """Start a transaction."""
+        self.state.begin()
+
+    def apply(
+        self, records: Iterable[LogRecord], effects: Effects, poison: Mapping[int, str]
+    ) -> None:
+        """Fold records in the order of the log; one below `applied` was folded before.
+
+        *poison* names offsets that are dead letters for a reason the fold cannot see. A registry's
+        schema id that is not known yet raises UnknownFraming; what came before it is folded.
+        """
+        state = self.state
+        for offset, key, value, log_time_ms in records:
+            if offset <= state.applied:
+                continue
+            try:
+                event = self._event(offset, value, poison)
+                if isinstance(event, Trigger):
+                    apply_trigger(state, event, offset, key, effects)
+                else:
+                    self._control.apply(event.name, event.fields, (offset, log_time_ms), effects)
+            except UnknownFraming as exc:
+                if exc.schema_id is not None:
+                    raise
+                self._bury(offset, key, value, exc.reason, exc.detail, effects)
+            except WireError as exc:
+                self._bury(offset, key, value, exc.reason, exc.detail, effects)
+            except MemoryError:
+                raise
+            except Exception as exc:  # noqa: BLE001 - one event must not stop those after it
+                reason = type(exc).__name__
+                self._bury(offset, key, value, "FOLD_RAISED", f"the fold raised {reason}", effects)
+            state.applied = offset
+
+    def _event(
+        self, offset: int, value: bytes | None, poison: Mapping[int, str]
+    ) -> Trigger | Control:
+        if offset in poison:
+            raise PoisonedEvent(poison[offset])
+        return self._reader.read(value)
+
+    def drain(self, limit: int, effects: Effects) -> int:
+        """Send at most *limit* messages of what was invoked; return how many."""
+        return drain(self.state, limit, self._framing.prefixes[RECIPIENT_SEND], effects)
+
+    def seal(self, effects: Effects) -> None:
+        """End the transaction's effects with what it changed as a whole."""
+        seal(self.state, effects)
+
+    def commit(self) -> None:
+        """Keep the oldest sealed transaction."""
+        self.state.commit()
+
+    def rollback(self) -> None:
+        """Undo every transaction that was not kept."""
+        self.state.rollback(dedup_keys)
+
+    @staticmethod
+    def _bury(
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        reason: str,
+        detail: str,
+        effects: Effects,
+    ) -> None:
+        effects.dead_letters.append(DeadLetter(offset, reason, detail, key, value))
+        effects.state.append(poison_state(offset, reason, detail))
+
+
+class PoisonedEvent(WireError):
+    """An event that the world around the fold found impossible."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "the event's effects could not be produced")
+
+
+def encode_acks(replies: Replies, framing: Framing) -> Iterator[tuple[int, bytes]]:
+    """Return (reply partition, Acknowledgement) of the calls met, split by size."""
+    frame = framing.prefixes[ACKNOWLEDGEMENT]
+    for (reply_partition, request_id), entries in replies.acks.items():
+        head = frame + encode_bytes(request_id.encode())
+        for start in range(0, len(entries), MAX_ACK_ENTRIES):
+            part = entries[start : start + MAX_ACK_ENTRIES]
+            yield reply_partition, b"%b%b%b\x00" % (head, encode_long(len(part)), b"".join(part))

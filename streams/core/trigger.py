@@ -1,0 +1,175 @@
+"""A recipient is triggered: who it is, whether the message is new, and what the caller is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.errors import BadRecord
+from schemas.ids import identity, partition_of_rid, recipient_key, rid_key, rid_of
+from schemas.records import API_TRIGGERED, MailingPhase, Outcome, Status
+from schemas.varint import encode_long
+from streams.core.changelog import (
+    PENDING_FRAME,
+    RECIPIENT_FRAME,
+    pending_state_key,
+    recipient_state_key,
+)
+from streams.core.dedup import dedup_key
+from streams.core.messages import message
+from streams.core.recipients import email_of, pack, unpack
+
+if TYPE_CHECKING:
+    from streams.core.effects import Effects
+    from streams.core.events import Trigger
+    from streams.core.partition import Mailing, PartitionState
+
+_OUTCOME_BYTES = {outcome: encode_long(outcome) for outcome in Outcome}
+_NO_RID = encode_long(0)
+_TAKES_TRIGGERS = frozenset({MailingPhase.ACTIVE, MailingPhase.SUSPENDED})
+
+
+def apply_trigger(
+    state: PartitionState, trigger: Trigger, offset: int, key: bytes | None, effects: Effects
+) -> None:
+    """Fold one trigger: decide everything first, then write, so that a failure leaves no trace."""
+    _check_key(state, trigger, key)
+    mailing = state.mailings.get((trigger.orgid, trigger.mid))
+    if mailing is None:
+        _acknowledge(effects, trigger, Outcome.UNKNOWN_MAILING)
+        return
+    closed = _refusal(mailing)
+    if closed is not None:
+        _reject(state, mailing, effects, trigger, closed)
+        return
+    if trigger.rid:
+        _trigger_by_rid(state, mailing, trigger, offset, effects)
+    else:
+        _trigger_by_address(state, mailing, trigger, offset, key or b"", effects)
+
+
+def _check_key(state: PartitionState, trigger: Trigger, key: bytes | None) -> None:
+    if trigger.rid:
+        fits = (
+            key == rid_key(trigger.orgid, trigger.rid)
+            and partition_of_rid(trigger.rid) == state.partition
+        )
+    elif "@" not in trigger.email:
+        raise BadRecord("NO_RECIPIENT", "the event names neither a rid nor an address")
+    else:
+        fits = key == recipient_key(trigger.orgid, trigger.email)
+    if not fits:
+        raise BadRecord("FOREIGN_KEY", "the record's key is not that of its recipient")
+
+
+def _refusal(mailing: Mailing) -> Outcome | None:
+    if mailing.type != API_TRIGGERED:
+        return Outcome.NOT_TRIGGERED
+    return None if mailing.state in _TAKES_TRIGGERS else Outcome.MAILING_CLOSED
+
+
+def _trigger_by_address(
+    state: PartitionState,
+    mailing: Mailing,
+    trigger: Trigger,
+    offset: int,
+    key: bytes,
+    effects: Effects,
+) -> None:
+    found = state.recipients.get(key)
+    if found is not None:
+        _add(state, mailing, trigger, offset, found, effects)
+        return
+    rid = rid_of(offset, state.partition)
+    rid_bytes = encode_long(rid)
+    status = Status.SUBSCRIBED if trigger.status == Status.NOT_GIVEN else trigger.status
+    value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored)
+    state.touch(mailing)
+    state.recipients.put(key, value, rid)
+    effects.state.append((recipient_state_key(key), value))
+    mailing.triggered += 1
+    mailing.created += 1
+    outcome = Outcome.CREATED
+    if status == Status.UNSUBSCRIBED:
+        mailing.suppressed += 1
+        outcome = Outcome.SUPPRESSED
+    else:
+        _keep(state, mailing, trigger, offset, rid, rid_bytes, b"", effects)
+    _acknowledge(effects, trigger, outcome, rid_bytes)
+
+
+def _trigger_by_rid(
+    state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int, effects: Effects
+) -> None:
+    key = state.recipients.key_of(trigger.rid)
+    found = state.recipients.get(key) if key is not None else None
+    # Another organisation's recipient answers like nobody's: rids can be guessed.
+    if key is None or found is None or not key.startswith(b"%d:" % trigger.orgid):
+        _reject(state, mailing, effects, trigger, Outcome.UNKNOWN_RECIPIENT)
+    elif trigger.email and identity(trigger.email) != identity(email_of(unpack(found).stored)):
+        _reject(state, mailing, effects, trigger, Outcome.EMAIL_MISMATCH)
+    else:
+        _add(state, mailing, trigger, offset, found, effects)
+
+
+def _add(
+    state: PartitionState,
+    mailing: Mailing,
+    trigger: Trigger,
+    offset: int,
+    found: bytes,
+    effects: Effects,
+) -> None:
+    """Add a message for a recipient this partition has."""
+    rid, status, stored = unpack(found)
+    rid_bytes = encode_long(rid)
+    duplicate_of = dedup_key(mailing.dedup, rid, trigger.context)
+    queue = state.queues.get(mailing.queue_id)
+    state.touch(mailing)
+    mailing.triggered += 1
+    if status == Status.UNSUBSCRIBED:
+        mailing.known += 1
+        mailing.suppressed += 1
+        outcome = Outcome.SUPPRESSED
+    elif queue is not None and duplicate_of in queue.seen:
+        mailing.duplicates += 1
+        outcome = Outcome.DUPLICATE
+    else:
+        mailing.known += 1
+        outcome = Outcome.KNOWN
+        _keep(state, mailing, trigger, offset, rid, rid_bytes, stored, effects)
+    _acknowledge(effects, trigger, outcome, rid_bytes)
+
+
+def _keep(
+    state: PartitionState,
+    mailing: Mailing,
+    trigger: Trigger,
+    offset: int,
+    rid: int,
+    rid_bytes: bytes,
+    stored: bytes,
+    effects: Effects,
+) -> None:
+    kept = message(PENDING_FRAME, rid_bytes, stored, trigger.event)
+    queue_id = mailing.queue_id
+    state.add_message(queue_id, offset, kept, dedup_key(mailing.dedup, rid, trigger.context))
+    effects.state.append((pending_state_key(*queue_id, offset), kept))
+
+
+def _reject(
+    state: PartitionState, mailing: Mailing, effects: Effects, trigger: Trigger, outcome: Outcome
+) -> None:
+    state.touch(mailing)
+    mailing.triggered += 1
+    mailing.rejected += 1
+    _acknowledge(effects, trigger, outcome)
+
+
+def _acknowledge(
+    effects: Effects, trigger: Trigger, outcome: Outcome, rid_bytes: bytes = _NO_RID
+) -> None:
+    if trigger.reply_partition < 0:
+        return
+    entry = encode_long(trigger.entry) + rid_bytes + _OUTCOME_BYTES[outcome]
+    call = (trigger.reply_partition, trigger.request_id)
+    effects.replies.acks.setdefault(call, []).append(entry)
