@@ -9,7 +9,8 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from tests.support.ports import free_port
 
-IMAGE = os.environ.get("MAILING_TRIGGER_KAFKA_IMAGE", "apache/kafka:4.1.1")
+DEFAULT_IMAGE = "apache/kafka:4.1.1"
+IMAGE = os.environ.get("MAILING_TRIGGER_KAFKA_IMAGE", DEFAULT_IMAGE)
 SERVES_WITHIN_S = 90
 CONTROLLER_PORT = 9094
 
