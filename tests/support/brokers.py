@@ -54,16 +54,20 @@ def embedded(data_dir: Path) -> Iterator[Broker]:
 @contextmanager
 def container() -> Iterator[Broker]:
     """`apache/kafka` in a container of the Docker engine that is running."""
-    from docker.errors import DockerException
+    from docker.errors import DockerException, ImageNotFound
 
     from tests.support.kafka_container import ApacheKafkaContainer
 
     try:
         kafka = ApacheKafkaContainer()
-        kafka.start()
     except DockerException as exc:
-        missing(f"no container: {exc}")
+        missing(f"no Docker engine: {exc}")
     try:
+        kafka.start()
+    except ImageNotFound as exc:
+        missing(f"no image {kafka.image}: {exc.explanation}")
+    try:
+        kafka.wait_until_serving()
         yield Broker(kafka.bootstrap_servers)
     finally:
         kafka.stop()

@@ -5,41 +5,48 @@ from __future__ import annotations
 import os
 
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from tests.support.ports import free_port
+from streams.embedded.config import server_properties
+from streams.embedded.errors import BrokerError
+from streams.embedded.ports import free_port
+from streams.embedded.readiness import wait_until_serving
 
 DEFAULT_IMAGE = "apache/kafka:4.1.1"
 IMAGE = os.environ.get("MAILING_TRIGGER_KAFKA_IMAGE", DEFAULT_IMAGE)
-SERVES_WITHIN_S = 90
+SERVES_WITHIN_S = 90.0
 CONTROLLER_PORT = 9094
 
 
 class ApacheKafkaContainer(DockerContainer):
-    """One Kafka node that is broker and controller at once."""
+    """One Kafka node, broker and controller at once, with the embedded broker's settings."""
 
     def __init__(self, image: str = IMAGE) -> None:
+        super().__init__(image)
+        self.host = self.get_docker_client().host()
         # The same number inside and outside: the broker must advertise the outer one, and it is
         # told before the engine could say which port it has mapped.
-        port = free_port()
-        super().__init__(image)
-        self.bootstrap_servers = f"localhost:{port}"
-        self.with_bind_ports(port, port)
-        self.with_envs(
-            KAFKA_NODE_ID="1",
-            KAFKA_PROCESS_ROLES="broker,controller",
-            KAFKA_LISTENERS=f"PLAINTEXT://:{port},CONTROLLER://:{CONTROLLER_PORT}",
-            KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://{self.bootstrap_servers}",
-            KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
-            KAFKA_CONTROLLER_QUORUM_VOTERS=f"1@localhost:{CONTROLLER_PORT}",
-            KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
-            KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
-            KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
-            KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR="1",
-            KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR="1",
-            KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
+        self.port = free_port()
+        self.bootstrap_servers = f"{self.host}:{self.port}"
+        self.with_bind_ports(self.port, self.port)
+        text = server_properties(
+            port=self.port, controller_port=CONTROLLER_PORT, log_dir="/var/lib/kafka/data"
         )
-        self.waiting_for(
-            LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(SERVES_WITHIN_S)
+        lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+        settings = dict(line.split("=", 1) for line in lines)
+        settings["listeners"] = f"PLAINTEXT://:{self.port},CONTROLLER://:{CONTROLLER_PORT}"
+        settings["advertised.listeners"] = f"PLAINTEXT://{self.bootstrap_servers}"
+        for name, value in settings.items():
+            self.with_env("KAFKA_" + name.replace(".", "_").upper(), value)
+
+    def wait_until_serving(self) -> None:
+        """Return when clients are served, transactions included; raise with the log's end."""
+        wait_until_serving(
+            self.host, self.port, within_s=SERVES_WITHIN_S, check_alive=self._check_alive
         )
+
+    def _check_alive(self) -> None:
+        running = self.get_wrapped_container()
+        running.reload()
+        if running.status != "running":
+            log = running.logs(tail=20).decode(errors="replace")
+            raise BrokerError(f"the container is {running.status}:\n{log}")
