@@ -22,7 +22,7 @@ def create_topic(bootstrap_servers: str, topic: str) -> None:
 
 
 def produce(producer: Producer, topic: str, value: bytes) -> None:
-    producer.begin_transaction(WITHIN_S)
+    producer.begin_transaction()
     producer.produce(topic, value)
     producer.flush(WITHIN_S)
 

@@ -28,11 +28,10 @@ class ApacheKafkaContainer(DockerContainer):
         self.port = free_port()
         self.bootstrap_servers = f"{self.host}:{self.port}"
         self.with_bind_ports(self.port, self.port)
-        text = server_properties(
-            port=self.port, controller_port=CONTROLLER_PORT, log_dir="/var/lib/kafka/data"
-        )
+        text = server_properties(port=self.port, controller_port=CONTROLLER_PORT)
         lines = (line for line in text.splitlines() if line and not line.startswith("#"))
         settings = dict(line.split("=", 1) for line in lines)
+        settings["log.dirs"] = "/var/lib/kafka/data"
         settings["listeners"] = f"PLAINTEXT://:{self.port},CONTROLLER://:{CONTROLLER_PORT}"
         settings["advertised.listeners"] = f"PLAINTEXT://{self.bootstrap_servers}"
         for name, value in settings.items():
