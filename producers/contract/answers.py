@@ -87,5 +87,5 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
 
 
 def _not_acknowledged(index: int) -> EntryError:
-    detail = "handed over, but not acknowledged in time; the same call may be sent again"
+    detail = "handed over, but not acknowledged in time"
     return EntryError(index, None, Code.NOT_ACKNOWLEDGED, detail, retriable=True)

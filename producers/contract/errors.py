@@ -64,7 +64,7 @@ class ContractError(Exception):
         self.detail = detail
 
 
-class Refused(Exception):  # noqa: N818 - a verdict on one field, caught where the entry is read
+class Refused(Exception):
     """One field or entry is unacceptable; never leaves this package."""
 
     def __init__(self, code: str, detail: str, *, field: str | None = None) -> None:

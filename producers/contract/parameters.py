@@ -1,0 +1,77 @@
+"""The query of a call: which organisation, which mailing, which form of answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from producers.contract.errors import Code, ContractError
+from producers.contract.formats import AnswerFormat
+
+MAX_ID = 2**53 - 1
+
+_ID = re.compile("0*[1-9][0-9]{0,15}")
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class CallParameters:
+    """What the query of a call says."""
+
+    orgid: int
+    mid: int
+    format: AnswerFormat
+
+
+def read_parameters(query: str, *, suffix: str | None = None) -> CallParameters:
+    """Return what the raw *query* says, or raise ContractError (400).
+
+    *suffix* is what follows the dot of the path (`json`, `xml`, `csv`), if anything.
+    """
+    given: dict[str, str] = {}
+    for name, value in _pairs(query):
+        if name not in {"orgid", "mid", "format"}:
+            raise ContractError(400, Code.UNKNOWN_PARAMETER, f"unknown parameter {_shown(name)}")
+        if name in given:
+            raise ContractError(400, Code.REPEATED_PARAMETER, f"{name} is given twice")
+        given[name] = value
+    return CallParameters(
+        orgid=_id(given, "orgid"), mid=_id(given, "mid"), format=_format(given, suffix)
+    )
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    if _BAD_ESCAPE.search(query):
+        detail = "a percent sign is not followed by two hexadecimal digits"
+        raise ContractError(400, Code.INVALID_PARAMETER, detail)
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        detail = "the query is not UTF-8"
+        raise ContractError(400, Code.INVALID_PARAMETER, detail) from None
+
+
+def _id(given: dict[str, str], name: str) -> int:
+    digits = given.get(name)
+    if digits is None:
+        raise ContractError(400, Code.MISSING_PARAMETER, f"{name} is missing")
+    if _ID.fullmatch(digits) is None or int(digits[-16:]) > MAX_ID:
+        detail = f"{name} is a whole number from 1 to {MAX_ID}"
+        raise ContractError(400, Code.INVALID_PARAMETER, detail)
+    return int(digits[-16:])
+
+
+def _format(given: dict[str, str], suffix: str | None) -> AnswerFormat:
+    wanted = given.get("format", suffix or AnswerFormat.JSON.value)
+    if wanted not in set(AnswerFormat):
+        detail = f"format is one of {', '.join(AnswerFormat)}"
+        raise ContractError(400, Code.INVALID_PARAMETER, detail)
+    if suffix is not None and wanted != suffix:
+        detail = f"format={wanted} contradicts the suffix .{suffix}"
+        raise ContractError(400, Code.INVALID_PARAMETER, detail)
+    return AnswerFormat(wanted)
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:40])
