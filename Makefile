@@ -15,6 +15,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with everything in it; quick when it is there already
+	@echo "Ready: .venv"
 
 # Written last, so an interrupted install is repeated; newer than pyproject.toml, so its changes arrive.
 $(READY): pyproject.toml
