@@ -1,0 +1,94 @@
+"""What a client raises.
+
+ClientError
+├── NotSetUp         the topics are missing or not as they must be
+├── LogUnavailable   the log did not take the events
+├── Overloaded       too much is in flight already; nothing was produced
+├── TriggerRejected  some entries of a call have no ID; the others were added
+├── UnknownMailing   there is no such mailing
+├── ControlRefused   the mailing's state or type forbids the step
+└── NotAcknowledged  no answer in time
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from producers.contract.errors import EntryError
+    from schemas.records import ControlOutcome
+
+
+class ClientError(Exception):
+    """Base of this package's errors; *retriable* says whether the same call may succeed later."""
+
+    retriable: ClassVar[bool] = False
+
+
+class NotSetUp(ClientError):
+    """The topics are missing or not as they must be; the text names the command that helps."""
+
+
+class LogUnavailable(ClientError):
+    """The log did not take the events of a call.
+
+    *produced* False: certainly nothing of the call is in the log. True: some of it is, or may be.
+    """
+
+    retriable = True
+
+    def __init__(self, detail: str, *, produced: bool) -> None:
+        super().__init__(detail)
+        self.produced = produced
+
+
+class Overloaded(ClientError):
+    """Too much is in flight already; nothing of the call was produced."""
+
+    retriable = True
+
+
+class TriggerRejected(ClientError):
+    """Some entries of a call have no ID.
+
+    *ids* is in request order with None at a rejected entry; it is empty when nothing was added.
+    """
+
+    def __init__(self, ids: Sequence[int | None], errors: Sequence[EntryError]) -> None:
+        first = errors[0]
+        more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+        super().__init__(f"entry {first.index}: {first.code}, {first.detail}{more}")
+        self.ids = tuple(ids)
+        self.errors = tuple(errors)
+
+
+class UnknownMailing(ClientError):
+    """There is no such mailing in this organisation."""
+
+    def __init__(self, *, orgid: int, mid: int) -> None:
+        super().__init__(f"organisation {orgid} has no mailing {mid}")
+        self.orgid = orgid
+        self.mid = mid
+
+
+class ControlRefused(ClientError):
+    """A mailing's state or type forbids the step; *outcome* says which."""
+
+    def __init__(self, outcome: ControlOutcome, *, orgid: int, mid: int) -> None:
+        super().__init__(f"mailing {mid} of organisation {orgid} refused: {outcome.name}")
+        self.outcome = outcome
+        self.orgid = orgid
+        self.mid = mid
+
+
+class NotAcknowledged(ClientError):
+    """The request is in the log, but not every partition has answered in time."""
+
+    retriable = True
+
+    def __init__(self, *, answered: int, expected: int) -> None:
+        super().__init__(f"{answered} of {expected} partitions answered in time")
+        self.answered = answered
+        self.expected = expected

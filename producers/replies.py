@@ -1,0 +1,176 @@
+"""The answers of the workers: one partition of the acknowledgements, read on a thread."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from producers.errors import LogUnavailable
+from producers.peek import request_of_answer
+from schemas.errors import WireError
+from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, Outcome
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    from confluent_kafka import Message
+
+    from producers.settings import ClientSettings
+    from producers.waiting import Waiting
+    from producers.wire import Wire
+
+log = logging.getLogger("mailing_trigger.client")
+
+POLL_S = 0.1
+# One wake-up of the event loop carries at most this many records.
+MAX_RECORDS = 500
+
+_OUTCOMES = {outcome.name: outcome for outcome in Outcome}
+
+Answers = list[tuple[int, Any]]
+
+
+class Replies:
+    """Reads the partition the client has named in its events and hands answers to the calls.
+
+    It has no group, so no rebalance ever delays an answer.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        wire: Wire,
+        *,
+        partition: int,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.partition = partition
+        self._place = TopicPartition(settings.acks_topic, partition)
+        self._wire = wire
+        self._loop = loop
+        self._waiting: dict[str, Waiting[Any]] = {}
+        self._stopping = threading.Event()
+        self._broken = False
+        self._consumer = Consumer(
+            {
+                **settings.librdkafka(),
+                # Required by the library; nothing is ever committed under it.
+                "group.id": "mailing-trigger-replies",
+                "enable.auto.commit": False,
+                "isolation.level": "read_uncommitted",
+                # After a topic was made anew: everything in it may be an answer to us.
+                "auto.offset.reset": "earliest",
+                "fetch.error.backoff.ms": 50,
+                # The default, 1000, stops fetching for a second when a burst fills the queue.
+                "fetch.queue.backoff.ms": 5,
+            },
+            logger=log,
+        )
+        self._thread = threading.Thread(target=self._run, name="replies", daemon=True)
+
+    def start(self, timeout_s: float) -> None:
+        """Fix the offset reading starts at, then read; blocks, and comes before any produce."""
+        end = self._end(time.monotonic() + timeout_s)
+        self._place.offset = end
+        self._consumer.assign([self._place])
+        self._thread.start()
+
+    def _end(self, deadline: float) -> int:
+        # The library does not ask again when a partition is between two leaders, as a new topic
+        # or a restarted broker has it for a moment.
+        while True:
+            left = max(deadline - time.monotonic(), POLL_S)
+            try:
+                _, end = self._consumer.get_watermark_offsets(self._place, left, cached=False)
+            except KafkaException as exc:
+                if time.monotonic() > deadline:
+                    self._consumer.close()
+                    why = exc.args[0].str()
+                    raise LogUnavailable(
+                        f"the end of {self._place.topic} cannot be read: {why}", produced=False
+                    ) from exc
+                self._stopping.wait(random.uniform(0.5, 1) * POLL_S)  # noqa: S311 - jitter
+            else:
+                return int(end)
+
+    def close(self) -> None:
+        """Stop reading; blocks for at most a poll."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._consumer.close()
+
+    @contextmanager
+    def expecting(self, request_id: str, waiting: Waiting[Any]) -> Iterator[None]:
+        """Hand answers to *request_id* to *waiting* while the block runs, and then forget it."""
+        if self._broken:
+            raise LogUnavailable("the reader of acknowledgements has failed", produced=False)
+        if request_id in self._waiting:
+            raise ValueError("a call with this request_id is under way")
+        self._waiting[request_id] = waiting
+        try:
+            yield
+        finally:
+            del self._waiting[request_id]
+
+    def find(self, request_id: str) -> Waiting[Any] | None:
+        """Return what waits for answers to *request_id*."""
+        return self._waiting.get(request_id)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                first = self._consumer.poll(POLL_S)
+                if first is None:
+                    continue
+                messages = [first, *self._consumer.consume(MAX_RECORDS - 1, 0)]
+                if batch := self._read(messages):
+                    self._loop.call_soon_threadsafe(self._deliver, batch, time.monotonic())
+        except Exception:
+            self._broken = True
+            log.exception("the reader of acknowledgements has failed")
+            raise
+
+    def _read(self, messages: list[Message]) -> list[tuple[str, Answers]]:
+        batch: list[tuple[str, Answers]] = []
+        for message in messages:
+            if error := message.error():
+                log.warning("acknowledgements cannot be read at the moment: %s", error.name())
+                continue
+            try:
+                answers = self._answers(message.value())
+            except WireError as exc:
+                log.warning("a record among the acknowledgements is skipped: %s", exc.reason)
+                continue
+            if answers is not None:
+                batch.append(answers)
+        return batch
+
+    def _answers(self, value: bytes | None) -> tuple[str, Answers] | None:
+        self._wire.meet(value)
+        request_id = request_of_answer(self._wire.codec.framing, value)
+        if request_id not in self._waiting:
+            # Somebody else's, or of a call that has given up.
+            return None
+        name, record = self._wire.codec.decode(value)
+        if name == ACKNOWLEDGEMENT:
+            return request_id, [
+                (entry["index"], (_OUTCOMES[entry["outcome"]], entry["rid"]))
+                for entry in record["entries"]
+            ]
+        if name == MAILING_ANSWER:
+            return request_id, [(record["index"], record)]
+        return None
+
+    def _deliver(self, batch: list[tuple[str, Answers]], at: float) -> None:
+        for request_id, answers in batch:
+            waiting = self._waiting.get(request_id)
+            if waiting is not None:
+                waiting.take(answers, at=at)

@@ -1,0 +1,99 @@
+"""A stand-in for the workers: reads the log and answers as the test says."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from schemas.codec import Codec
+from schemas.ids import rid_of
+from schemas.records import ACKNOWLEDGEMENT
+from schemas.topics import ACKS, LOG
+from tests.support.wait import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from confluent_kafka import Message
+
+Reply = tuple[str, dict[str, Any]]  # name of the record, and the record
+Answer = "Callable[[str, dict[str, Any], Message], Iterable[Reply]]"
+
+
+def created(_name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+    """Answer an entry as if its recipient were new."""
+    offset, partition = message.offset(), message.partition()
+    assert offset is not None
+    assert partition is not None
+    return [ack(event, rid_of(offset, partition), "CREATED")]
+
+
+def ack(event: dict[str, Any], rid: int, outcome: str) -> Reply:
+    """Return the acknowledgement of one event."""
+    entry = {"index": event["index"], "rid": rid, "outcome": outcome}
+    return ACKNOWLEDGEMENT, {"request_id": event["request_id"], "entries": [entry]}
+
+
+class FakeWorker:
+    """Answers every event of the log with what *answer* makes of it, until the block ends."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        prefix: str,
+        *,
+        partitions: int = 4,
+        answer: Callable[[str, dict[str, Any], Message], Iterable[Reply]] = created,
+    ) -> None:
+        self.answer = answer
+        self.seen: list[tuple[str, dict[str, Any], Message]] = []
+        self._codec = Codec()
+        self._acks = prefix + ACKS
+        self._stopping = threading.Event()
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "fake-worker",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+            }
+        )
+        self._consumer.assign([TopicPartition(prefix + LOG, p, 0) for p in range(partitions)])
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> FakeWorker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def reply(self, partition: int, reply: Reply) -> None:
+        """Write one record to the acknowledgements."""
+        name, record = reply
+        self._producer.produce(
+            self._acks, self._codec.encode(name, record), b"", partition=partition
+        )
+
+    def events(self, count: int) -> list[dict[str, Any]]:
+        """Return the first *count* events, waiting until they are there."""
+        eventually(lambda: len(self.seen) >= count)
+        return [event for _, event, _ in self.seen[:count]]
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for message in self._consumer.consume(1000, 0.02):
+                if message.error():
+                    continue
+                name, event = self._codec.decode(message.value())
+                self.seen.append((name, event, message))
+                if event["reply_partition"] >= 0:
+                    for reply in self.answer(name, event, message):
+                        self.reply(event["reply_partition"], reply)
+            self._producer.poll(0)
+        self._producer.flush(5)
