@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -141,11 +142,10 @@ class EmbeddedBroker:
             self._lock = None
 
     def _java(self, java: Path, classes: str, *main: str) -> list[str]:
-        logging = self._dir.log4j_properties.as_uri()
         return [
             str(java),
             *MEMORY,
-            f"-Dlog4j2.configurationFile={logging}",
+            f"-Dlog4j2.configurationFile={self._dir.log4j_properties.name}",
             "-Dlog4j2.disableJmx=true",
             "-cp",
             classes,
@@ -156,7 +156,7 @@ class EmbeddedBroker:
         """Write the storage's identity; a half of it, left by a crash, is written over."""
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
         main = ("kafka.tools.StorageTool", "format", "--ignore-formatted")
-        arguments = ("--cluster-id=" + cluster, "--config", str(self._dir.server_properties))
+        arguments = ("--cluster-id=" + cluster, "--config", self._dir.server_properties.name)
         try:
             done = subprocess.run(
                 self._java(java, classes, *main, *arguments),
@@ -164,10 +164,14 @@ class EmbeddedBroker:
                 text=True,
                 timeout=FORMAT_WITHIN_S,
                 check=False,
+                cwd=self._dir.path,
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as exc:
-            raise BrokerError("formatting the broker's storage did not end: is the disk slow?") from exc
+            raise BrokerError(
+                "formatting the broker's storage did not end: is the disk slow?"
+            ) from exc
         if done.returncode != 0:
             self._dir.console.write_text(done.stdout + done.stderr, "utf-8")
             cause = cause_of_death((self._dir.console,), since=(0,))
@@ -176,28 +180,36 @@ class EmbeddedBroker:
     def _launch(self, java: Path, classes: str) -> subprocess.Popen[bytes]:
         log = self._dir.broker_log
         self._logged_before = log.stat().st_size if log.exists() else 0
-        command = self._java(java, classes, "kafka.Kafka", str(self._dir.server_properties))
+        command = self._java(java, classes, "kafka.Kafka", self._dir.server_properties.name)
         launcher = [sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid())]
         assert self._lock is not None  # noqa: S101 - held by start()
         lock = self._lock.fileno()
-        started: list[subprocess.Popen[bytes]] = []
-        ready = threading.Event()
+        started: Future[subprocess.Popen[bytes]] = Future()
 
         def keep() -> None:
-            # Linux kills the child when the *thread* that started it ends, so this one stays.
-            with self._dir.console.open("wb") as console:
-                process = subprocess.Popen(
-                    launcher + command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=console,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(lock,),
-                    start_new_session=True,  # the terminal's Ctrl-C is for us, who stop in order
-                )
-            started.append(process)
-            ready.set()
+            try:
+                with self._dir.console.open("wb") as console:
+                    process = subprocess.Popen(
+                        launcher + command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=console,
+                        stderr=subprocess.STDOUT,
+                        cwd=self._dir.path,
+                        env=_environment(),
+                        pass_fds=(lock,),
+                        start_new_session=True,  # Ctrl-C is for us, who stop in order
+                    )
+            except OSError as exc:
+                started.set_exception(exc)
+                return
+            started.set_result(process)
             process.wait()
 
+        # Linux kills the child when the *thread* that started it ends, so that thread must stay.
         threading.Thread(target=keep, name="embedded-broker", daemon=True).start()
-        ready.wait()
-        return started[0]
+        return started.result()
+
+
+def _environment() -> dict[str, str]:
+    """Return ours in a language whose error messages we know, with file names in UTF-8."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}

@@ -7,7 +7,7 @@ import fcntl
 import time
 from typing import TYPE_CHECKING
 
-from streams.embedded.config import log4j_properties, server_properties
+from streams.embedded.config import LOG4J_PROPERTIES, LOG_DIR, LOGS, server_properties
 from streams.embedded.errors import BrokerError
 from streams.embedded.ports import free_port, require_free
 
@@ -26,8 +26,8 @@ class DataDir:
         self.path = path.absolute()
         self.server_properties = self.path / "server.properties"
         self.log4j_properties = self.path / "log4j2.properties"
-        self.log_dir = self.path / "kafka"
-        self.logs = self.path / "logs"
+        self.log_dir = self.path / LOG_DIR
+        self.logs = self.path / LOGS
         self.broker_log = self.logs / "broker.log"
         self.console = self.logs / "console.log"
         self._port = self.path / "port"
@@ -40,7 +40,7 @@ class DataDir:
     def acquire(self) -> TextIO:
         """Return the held lock, or raise when another broker has the folder.
 
-        The lock lasts until every process that inherited the file has gone: it is given to Java too.
+        It lasts until every process that inherited the file has gone, and Java inherits it.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # holds people's addresses
@@ -67,7 +67,7 @@ class DataDir:
 
     def choose_port(self, asked: int) -> int:
         """Return the port to listen on: the one asked for, the one of last time, or a free one."""
-        kept = int(self._port.read_text("ascii")) if self._port.exists() else 0
+        kept = self._kept_port()
         if asked:
             require_free(asked, cure="stop that one, or name another port")
             port = asked
@@ -81,12 +81,14 @@ class DataDir:
 
     def write_settings(self, port: int) -> None:
         self.server_properties.write_text(
-            server_properties(
-                port=port, controller_port=free_port(), log_dir=str(self.log_dir)
-            ),
-            "utf-8",
+            server_properties(port=port, controller_port=free_port(besides=port)), "ascii"
         )
-        self.log4j_properties.write_text(log4j_properties(str(self.logs)), "utf-8")
+        self.log4j_properties.write_text(LOG4J_PROPERTIES, "ascii")
+
+    def _kept_port(self) -> int:
+        """Return the port of last time; 0 for none, or one whose writing met a full disk."""
+        text = self._port.read_text("ascii").strip() if self._port.exists() else ""
+        return int(text) if text.isdigit() else 0
 
     def cannot_write(self, exc: OSError) -> BrokerError:
         """Return what to tell a user whose folder cannot be written to."""

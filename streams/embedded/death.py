@@ -12,7 +12,10 @@ TAIL_BYTES = 64 * 1024
 # What Kafka or Java says, and what to do about it.
 KNOWN = (
     ("No space left on device", "the disk is full: make room"),
-    ("Address already in use", "its port was taken meanwhile: start it again, or name another port"),
+    (
+        "Address already in use",
+        "its port was taken meanwhile: start it again, or name another port",
+    ),
     ("UnsupportedClassVersionError", "this Java is too old: it needs Java 17 or newer"),
     ("Failed to acquire lock on file .lock", "another Kafka uses its data: stop that one"),
     ("OutOfMemoryError", "it ran out of memory"),

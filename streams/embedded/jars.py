@@ -32,21 +32,21 @@ def cache_folder() -> Path:
 
 
 def class_path(jars: Path | None, progress: Callable[[str], None]) -> str:
-    """Return Java's class path for the broker; a named folder is used as it is and never fetched to."""
+    """Return Java's class path for the broker; a named folder is used as it is."""
     if jars is None:
         folder = cache_folder()
         _fetch_missing(folder, progress)
-        return os.pathsep.join(str(folder / jar.filename) for jar in read_lock())
+        return os.pathsep.join(str(folder.absolute() / jar.filename) for jar in read_lock())
     if not any(jars.glob("kafka_2.13-4.*.jar")):
         raise BrokerError(
             f"no Kafka 4 in the folder of jars {jars}: copy the jars of {cache_folder()} "
             "from a machine that has fetched them"
         )
-    return str(jars / "*")
+    return str(jars.absolute() / "*")
 
 
 def _fetch_missing(folder: Path, progress: Callable[[str], None]) -> None:
-    """Fetch what the lock names and *folder* lacks; a jar gets its name only when its hash is right."""
+    """Fetch what the lock names and *folder* lacks; what lies there has the right hash."""
     if not _missing(folder):
         return
     try:
@@ -55,7 +55,9 @@ def _fetch_missing(folder: Path, progress: Callable[[str], None]) -> None:
         with (folder / "fetching").open("w") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             missing = _missing(folder)
-            progress(f"fetching Apache Kafka {KAFKA_VERSION} ({len(missing)} jars, about 44 MB, once)")
+            progress(
+                f"fetching Apache Kafka {KAFKA_VERSION} ({len(missing)} jars, about 44 MB, once)"
+            )
             context = _maven(folder / "download")
             pool = ThreadPoolExecutor(FETCH_THREADS)
             try:
@@ -72,7 +74,7 @@ def _missing(folder: Path) -> list[LockedJar]:
 
 
 def _maven(downloads: Path) -> MavenContext:
-    """Return jgo's pure-Python Maven; mirrors are those of the user's jgo.conf, else Maven Central."""
+    """Return jgo's pure-Python Maven: Maven Central, or the repositories of the user's jgo.conf."""
     try:
         from jgo.config import GlobalSettings  # noqa: PLC0415 - an optional extra
         from jgo.maven import MavenContext  # noqa: PLC0415

@@ -1,6 +1,7 @@
-"""Start Java so that it dies with its parent. Run as a program, by path: needs nothing of ours.
+"""Start Java so that it dies with its parent; run as a program, which needs nothing of ours.
 
-Arguments: the parent's process id, then the command. The process becomes the command, so its id stays.
+Arguments: the parent's process id, then the command. The process becomes the command and keeps its
+id. On Linux only: elsewhere a killed parent leaves the broker, and the next start names its id.
 """
 
 from __future__ import annotations

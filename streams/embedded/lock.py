@@ -1,6 +1,6 @@
 """The broker's jars, each with its SHA-256: read at every start, rewritten for a new Kafka.
 
-`python -m streams.embedded.lock` resolves `ROOTS` and their dependencies anew and writes `jars.lock`.
+`python -m streams.embedded.lock` resolves `ROOTS` and what they need, and writes `jars.lock`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KAFKA_VERSION = "4.1.2"
-# Kafka logs through slf4j and brings log4j; the binding between the two is the user's choice. The "!"
-# keeps jgo from obeying log4j's own dependency management, which names Kafka clients of another version.
+# Kafka logs through slf4j and brings log4j, but not the binding between them. The "!" keeps jgo
+# from obeying log4j's own dependency management, which names another version of Kafka's clients.
 ROOTS = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3!",

@@ -9,19 +9,19 @@ import socket
 from streams.embedded.config import HOST
 from streams.embedded.errors import BrokerError
 
-# Below the ports the system gives to outgoing connections (Linux from 32768, macOS from 49152): while
-# the broker is down, a client that keeps trying to reach it could be given its very port, meet itself
-# there, and keep the broker from coming back.
+# Below the ports the system gives to outgoing connections (Linux from 32768, macOS from 49152):
+# while the broker is down, a client that keeps trying to reach it could be given its very port,
+# meet itself there, and keep the broker from coming back.
 FIRST_PORT = 20_000
 LAST_PORT = 32_000
 PORT_TRIES = 100
 
 
-def free_port() -> int:
-    """Return a port nobody listens on."""
+def free_port(*, besides: int = 0) -> int:
+    """Return a port nobody listens on, other than *besides*."""
     for _ in range(PORT_TRIES):
         port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
-        if _is_free(port):
+        if port != besides and _is_free(port):
             return port
     raise BrokerError(f"no free port between {FIRST_PORT} and {LAST_PORT} for the broker: name one")
 
