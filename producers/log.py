@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError, Message
 
+    from producers.calls import Reports
     from producers.settings import ClientSettings
-
-    # An event as it was produced, and why it was not delivered; None: it was.
-    Reports = list[tuple[bytes | None, KafkaError | None]]
 
 log = logging.getLogger("mailing_trigger.client")
 

@@ -6,8 +6,7 @@ import logging
 import random
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -18,12 +17,11 @@ from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, Outcome
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
 
     from confluent_kafka import Message
 
+    from producers.calls import Answered, Calls
     from producers.settings import ClientSettings
-    from producers.waiting import Waiting
     from producers.wire import Wire
 
 log = logging.getLogger("mailing_trigger.client")
@@ -33,8 +31,6 @@ POLL_S = 0.1
 MAX_RECORDS = 500
 
 _OUTCOMES = {outcome.name: outcome for outcome in Outcome}
-
-Answers = list[tuple[int, Any]]
 
 
 class Replies:
@@ -47,6 +43,7 @@ class Replies:
         self,
         settings: ClientSettings,
         wire: Wire,
+        calls: Calls,
         *,
         partition: int,
         loop: asyncio.AbstractEventLoop,
@@ -55,7 +52,7 @@ class Replies:
         self._place = TopicPartition(settings.acks_topic, partition)
         self._wire = wire
         self._loop = loop
-        self._waiting: dict[str, Waiting[Any]] = {}
+        self._calls = calls
         self._stopping = threading.Event()
         self._broken = False
         self._consumer = Consumer(
@@ -107,22 +104,10 @@ class Replies:
             self._thread.join()
         self._consumer.close()
 
-    @contextmanager
-    def expecting(self, request_id: str, waiting: Waiting[Any]) -> Iterator[None]:
-        """Hand answers to *request_id* to *waiting* while the block runs, and then forget it."""
+    def check(self) -> None:
+        """Raise LogUnavailable when nothing will ever be read again."""
         if self._broken:
             raise LogUnavailable("the reader of acknowledgements has failed", produced=False)
-        if request_id in self._waiting:
-            raise ValueError("a call with this request_id is under way")
-        self._waiting[request_id] = waiting
-        try:
-            yield
-        finally:
-            del self._waiting[request_id]
-
-    def find(self, request_id: str) -> Waiting[Any] | None:
-        """Return what waits for answers to *request_id*."""
-        return self._waiting.get(request_id)
 
     def _run(self) -> None:
         try:
@@ -132,14 +117,14 @@ class Replies:
                     continue
                 messages = [first, *self._consumer.consume(MAX_RECORDS - 1, 0)]
                 if batch := self._read(messages):
-                    self._loop.call_soon_threadsafe(self._deliver, batch, time.monotonic())
+                    self._loop.call_soon_threadsafe(self._calls.answered, batch, time.monotonic())
         except Exception:
             self._broken = True
             log.exception("the reader of acknowledgements has failed")
             raise
 
-    def _read(self, messages: list[Message]) -> list[tuple[str, Answers]]:
-        batch: list[tuple[str, Answers]] = []
+    def _read(self, messages: list[Message]) -> list[Answered]:
+        batch: list[Answered] = []
         for message in messages:
             if error := message.error():
                 log.warning("acknowledgements cannot be read at the moment: %s", error.name())
@@ -153,10 +138,10 @@ class Replies:
                 batch.append(answers)
         return batch
 
-    def _answers(self, value: bytes | None) -> tuple[str, Answers] | None:
+    def _answers(self, value: bytes | None) -> Answered | None:
         self._wire.meet(value)
         request_id = request_of_answer(self._wire.codec.framing, value)
-        if request_id not in self._waiting:
+        if request_id not in self._calls:
             # Somebody else's, or of a call that has given up.
             return None
         name, record = self._wire.codec.decode(value)
@@ -168,9 +153,3 @@ class Replies:
         if name == MAILING_ANSWER:
             return request_id, [(record["index"], record)]
         return None
-
-    def _deliver(self, batch: list[tuple[str, Answers]], at: float) -> None:
-        for request_id, answers in batch:
-            waiting = self._waiting.get(request_id)
-            if waiting is not None:
-                waiting.take(answers, at=at)

@@ -1,0 +1,214 @@
+"""Define, invoke and read mailings: requests that go through the log like everything else."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from producers.errors import ControlRefused, NotAcknowledged, UnknownMailing
+from producers.exchange import unavailable
+from producers.outgoing import Slice
+from producers.waiting import Waiting
+from schemas.ids import mailing_key
+from schemas.partition import partition_for
+from schemas.records import (
+    API_TRIGGERED,
+    MAILING_DEFINED,
+    MAILING_INVOKED,
+    MAILING_QUERIED,
+    ControlOutcome,
+    DedupPolicy,
+    MailingPhase,
+    Origin,
+)
+from schemas.topics import MAX_PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from producers.exchange import Exchange
+
+Answer = dict[str, Any]  # a MailingAnswer record
+
+DEFAULT_INTERVAL_S = 15
+# The fold takes a definition beyond these for a malformed event, and nobody would be answered.
+MAX_NAME_CHARS = 500
+MAX_TYPE_CHARS = 50
+
+_COUNTERS = ("triggered", "created", "known", "duplicates", "suppressed", "rejected", "sent")
+
+
+@dataclass(frozen=True, slots=True)
+class MailingView:
+    """A mailing as all partitions together know it; the counters are their sums.
+
+    *created* and *known* count what became of entries that are no duplicates, *suppressed* those
+    of them that are not mailed; *pending* ones wait for an invocation or for their turn after it.
+    """
+
+    orgid: int
+    mid: int
+    name: str
+    type: str
+    dedup: DedupPolicy
+    interval_s: int
+    state: MailingPhase
+    revision: int
+    triggered: int
+    created: int
+    known: int
+    duplicates: int
+    suppressed: int
+    rejected: int
+    sent: int
+
+    @property
+    def pending(self) -> int:
+        return self.created + self.known - self.suppressed - self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """An invocation by request: the revision it gave the mailing, the messages it cut."""
+
+    revision: int
+    messages: int
+
+
+class Control:
+    """Control calls over an exchange; every partition answers each of them."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def define(
+        self,
+        orgid: int,
+        mid: int,
+        *,
+        name: str,
+        type: str = API_TRIGGERED,  # noqa: A002 - the wire's word
+        dedup: DedupPolicy | str = DedupPolicy.RECIPIENT_CONTEXT,
+        interval_s: int = DEFAULT_INTERVAL_S,
+    ) -> MailingView:
+        """Create or change a mailing; ValueError when it cannot be one."""
+        if not 1 <= len(name) <= MAX_NAME_CHARS:
+            raise ValueError(f"a mailing's name has 1 to {MAX_NAME_CHARS} characters")
+        if len(type) > MAX_TYPE_CHARS:
+            raise ValueError(f"a mailing's type has at most {MAX_TYPE_CHARS} characters")
+        if mid < 1 or interval_s < 0:
+            raise ValueError("mid starts at 1, and interval_s at 0")
+        definition = {
+            "name": name,
+            "type": type,
+            "dedup": DedupPolicy(dedup).value,
+            "interval_s": interval_s,
+        }
+        await self._request(MAILING_DEFINED, orgid, mid, definition)
+        return await self.mailing(orgid, mid)
+
+    async def invoke(self, orgid: int, mid: int) -> Invocation:
+        """Mail what is pending; UnknownMailing or ControlRefused when that cannot be."""
+        answers = await self._request(MAILING_INVOKED, orgid, mid, {"invocation": 0})
+        return Invocation(
+            revision=max(answer["revision"] for answer in answers),
+            messages=sum(answer["messages"] for answer in answers),
+        )
+
+    async def mailing(self, orgid: int, mid: int) -> MailingView:
+        """Return a mailing as it is after everything acknowledged before; UnknownMailing."""
+        found = await self._query(orgid, mid=mid, after_mid=0, limit=1)
+        if not found:
+            raise UnknownMailing(orgid=orgid, mid=mid)
+        return found[0]
+
+    async def mailings(
+        self, orgid: int, after_mid: int = 0, limit: int = MAX_PAGE
+    ) -> list[MailingView]:
+        """Return a page of an organisation's mailings in the order of their mid."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise ValueError(f"a page has 1 to {MAX_PAGE} mailings")
+        found = await self._query(orgid, mid=0, after_mid=after_mid, limit=limit)
+        # Every partition gave its first *limit*: the first *limit* of all are complete.
+        return found[:limit]
+
+    async def _request(
+        self, name: str, orgid: int, mid: int, fields: Mapping[str, object]
+    ) -> list[Answer]:
+        home = partition_for(mailing_key(orgid, mid), self._exchange.partitions)
+        fields = {**fields, "origin": Origin.REQUEST.value, "revision": 0}
+        answers = await self._ask(name, orgid, mid, fields, [home])
+        for answer in answers:
+            outcome = ControlOutcome[answer["outcome"]]
+            if outcome is ControlOutcome.UNKNOWN_MAILING:
+                raise UnknownMailing(orgid=orgid, mid=mid)
+            if outcome is not ControlOutcome.DONE:
+                raise ControlRefused(outcome, orgid=orgid, mid=mid)
+        return answers
+
+    async def _query(
+        self, orgid: int, *, mid: int, after_mid: int, limit: int
+    ) -> list[MailingView]:
+        everywhere = range(self._exchange.partitions)
+        fields = {"after_mid": after_mid, "limit": limit}
+        answers = await self._ask(MAILING_QUERIED, orgid, mid, fields, everywhere)
+        copies: dict[int, dict[int, dict[str, Any]]] = {}
+        for answer in answers:
+            for snapshot in answer["mailings"]:
+                copies.setdefault(snapshot["mid"], {})[answer["index"]] = snapshot
+        return [self._view(orgid, mid, copies[mid]) for mid in sorted(copies)]
+
+    def _view(self, orgid: int, mid: int, copies: dict[int, dict[str, Any]]) -> MailingView:
+        home = partition_for(mailing_key(orgid, mid), self._exchange.partitions)
+        # All copies are equal, but the home's is there first.
+        shown = copies.get(home) or next(iter(copies.values()))
+        sums = {name: sum(copy[name] for copy in copies.values()) for name in _COUNTERS}
+        return MailingView(
+            orgid=orgid,
+            mid=mid,
+            name=shown["name"],
+            type=shown["type"],
+            dedup=DedupPolicy(shown["dedup"]),
+            interval_s=shown["interval_s"],
+            state=MailingPhase(shown["state"]),
+            revision=shown["revision"],
+            **sums,
+        )
+
+    async def _ask(
+        self, name: str, orgid: int, mid: int, fields: Mapping[str, object], to: Iterable[int]
+    ) -> list[Answer]:
+        """Produce an event to each partition of *to*, and return what every partition answers.
+
+        A refusal of a request ends the wait: no other partition will hear of it.
+        """
+        exchange = self._exchange
+        request_id = uuid.uuid4().hex
+        key = mailing_key(orgid, mid)
+        shared = {
+            **fields,
+            "orgid": orgid,
+            "mid": mid,
+            "request_id": request_id,
+            "reply_partition": exchange.reply_partition,
+        }
+        batches = []
+        for partition in to:
+            value = exchange.codec.encode(name, {**shared, "index": partition})
+            batches.append((partition, [{"key": key, "value": value}]))
+        waiting: Waiting[Answer] = Waiting(
+            range(exchange.partitions),
+            enough=None if name == MAILING_QUERIED else _refused,
+        )
+        await exchange.run(request_id, waiting, [Slice(batches)])
+        answers = list(waiting.answers.values())
+        if waiting.undelivered:
+            raise unavailable(waiting)
+        if waiting.missing and not any(map(_refused, answers)):
+            raise NotAcknowledged(answered=len(answers), expected=exchange.partitions)
+        return answers
+
+
+def _refused(answer: Answer) -> bool:
+    return bool(answer["outcome"] != ControlOutcome.DONE.name)

@@ -1,0 +1,116 @@
+"""One client's way out and back: events into the log, answers from the acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from producers.calls import Calls
+from producers.errors import LogUnavailable
+from producers.log import LogWriter, never_sent
+from producers.replies import Replies
+from producers.startup import log_partitions
+from producers.wire import open_wire
+from schemas.topics import ACK_PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from producers.outgoing import Slice
+    from producers.settings import ClientSettings
+    from producers.waiting import Waiting
+    from schemas.codec import Codec
+
+START_TIMEOUT_S = 10.0
+
+
+class Exchange:
+    """Produces the events of calls and waits for what becomes of them; lives in one event loop."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        *,
+        codec: Codec,
+        calls: Calls,
+        log: LogWriter,
+        replies: Replies,
+        partitions: int,
+    ) -> None:
+        self.codec = codec
+        self.partitions = partitions
+        self.reply_partition = replies.partition
+        self._timeout_s = settings.ack_timeout_s
+        self._calls = calls
+        self._log = log
+        self._replies = replies
+
+    @classmethod
+    async def open(cls, settings: ClientSettings) -> Exchange:
+        """Connect, check the topics, and fix where reading answers starts."""
+        loop = asyncio.get_running_loop()
+        wire = await asyncio.to_thread(open_wire, settings)
+        calls = Calls(wire.codec.framing)
+        log = LogWriter(settings, loop=loop, on_reports=calls.reported)
+        try:
+            partitions = await asyncio.to_thread(log_partitions, log, settings, START_TIMEOUT_S)
+            # Load is spread over the partitions by chance: clients know nothing of each other.
+            partition = random.randrange(ACK_PARTITIONS)  # noqa: S311
+            replies = Replies(settings, wire, calls, partition=partition, loop=loop)
+            await asyncio.to_thread(replies.start, START_TIMEOUT_S)
+        except BaseException:
+            await asyncio.to_thread(log.close)
+            raise
+        return cls(
+            settings,
+            codec=wire.codec,
+            calls=calls,
+            log=log,
+            replies=replies,
+            partitions=partitions,
+        )
+
+    async def close(self) -> None:
+        """Let go of the log; calls under way end as not acknowledged."""
+        await asyncio.to_thread(self._log.close)
+        await asyncio.to_thread(self._replies.close)
+
+    async def run(
+        self,
+        request_id: str,
+        waiting: Waiting[Any],
+        pieces: Iterable[Slice],
+        *,
+        delivery_is_answer: bool = False,
+    ) -> None:
+        """Produce *pieces* and return when *waiting* is done or its time is over.
+
+        What is there by then is in *waiting*. With *delivery_is_answer* an event is answered, with
+        None, by being durable in the log.
+        """
+        self._replies.check()
+        with self._calls.expecting(request_id, waiting):
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    for piece in pieces:
+                        waiting.take(piece.refused, at=time.monotonic())
+                        self._produce(piece, report=delivery_is_answer)
+                        # Other calls of this loop have their turn between the pieces.
+                        await asyncio.sleep(0)
+                    await waiting.done()
+            except TimeoutError:
+                pass
+
+    def _produce(self, piece: Slice, *, report: bool) -> None:
+        for partition, events in piece.batches:
+            self._calls.reported(self._log.produce(events, partition=partition, report=report))
+
+
+def unavailable(waiting: Waiting[Any]) -> LogUnavailable:
+    """Return why the log did not take all events of *waiting*."""
+    errors = list(waiting.undelivered.values())
+    why = errors[0].str() if errors else "no delivery report in time"
+    produced = bool(waiting.answers or waiting.missing) or not all(map(never_sent, errors))
+    return LogUnavailable(f"the log did not take the events: {why}", produced=produced)
