@@ -1,8 +1,10 @@
 """What can be wrong with a record on the wire.
 
 WireError
-├── BadRecord      the bytes are not a record we can read
-└── UnknownFraming the bytes name a schema we do not know (a registry may)
+├── BadRecord       the bytes are not a record we can read
+├── UnknownFraming  the bytes name a schema we do not know (a registry may)
+├── RegistryRefusal the schema registry's answer helps nobody who asks again
+└── RegistrySilent  the schema registry does not answer at the moment
 """
 
 from __future__ import annotations
@@ -31,3 +33,13 @@ class UnknownFraming(WireError):
     def __init__(self, reason: str, detail: str, *, schema_id: int | None = None) -> None:
         super().__init__(reason, detail)
         self.schema_id = schema_id
+
+
+class RegistryRefusal(WireError):
+    """The schema registry refused, and asking again will not change that."""
+
+
+class RegistrySilent(WireError):
+    """The schema registry did not answer, or not with an answer of its own."""
+
+    retriable: ClassVar[bool] = True

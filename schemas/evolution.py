@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import avro.schema
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.errors import AvroException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,10 @@ def misfits(*, reader: str, writer: str) -> Sequence[str]:
     Both are schemas as JSON text. The judge is the official ``avro`` package.
     """
     checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
-    result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
+    try:
+        result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
+    except AvroException as exc:
+        return (f"no Avro schema: {exc}",)
     if result.compatibility is SchemaCompatibilityType.compatible:
         return ()
     return tuple(sorted(result.messages)) or ("incompatible",)

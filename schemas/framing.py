@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import avro.schema
-from fastavro.schema import parse_schema
+from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from schemas.errors import BadRecord, UnknownFraming
 from schemas.records import NAMES
@@ -27,6 +27,16 @@ SINGLE_OBJECT_MAGIC = b"\xc3\x01"
 SINGLE_OBJECT_BYTES = 10
 CONFLUENT_MAGIC = b"\x00"
 CONFLUENT_BYTES = 5
+
+_NO_SCHEMA = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    SchemaParseException,
+    UnknownType,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +62,15 @@ def fingerprint(text: str) -> bytes:
 
 def writer_of(text: str) -> Writer:
     """Return the writer a schema's JSON text describes; BadRecord when the record is not ours."""
-    parsed = json.loads(text)
-    name = parsed.get("name", "").rpartition(".")[2] if isinstance(parsed, dict) else ""
+    try:
+        parsed = json.loads(text)
+        name = str(parsed["name"]).rpartition(".")[2]
+        schema = parse_schema(parsed, _force=True)
+    except _NO_SCHEMA as exc:
+        raise BadRecord("FOREIGN_SCHEMA", "the text is no Avro schema of a record") from exc
     if name not in NAMES:
         raise BadRecord("FOREIGN_SCHEMA", f"a schema named {name!r} is none of our records")
-    return Writer(name, parse_schema(parsed, _force=True), text)
+    return Writer(name, schema, text)
 
 
 @cache
@@ -64,9 +78,11 @@ def released_writers() -> Mapping[bytes, Writer]:
     """Return every schema ever released, by its single-object framing."""
     folder = _avro_folder()
     history = folder.joinpath("history")
-    texts = [schema_text(name) for name in NAMES]
+    texts = []
     if history.is_dir():
-        texts += [entry.read_text("utf-8") for entry in history.iterdir()]
+        texts = [e.read_text("utf-8") for e in history.iterdir() if e.name.endswith(".avsc")]
+    # Today's last: an old text that differs in remarks or defaults only has the same fingerprint.
+    texts += [schema_text(name) for name in NAMES]
     return {SINGLE_OBJECT_MAGIC + fingerprint(text): writer_of(text) for text in texts}
 
 
@@ -82,9 +98,13 @@ class Framing:
 
     def learn(self, schema_id: int, text: str) -> bytes:
         """Understand a registry's *schema_id* from now on; return its framing."""
-        frame = CONFLUENT_MAGIC + schema_id.to_bytes(4, "big")
+        frame = _confluent(schema_id)
         self.writers[frame] = writer_of(text)
         return frame
+
+    def knows(self, schema_id: int) -> bool:
+        """Whether a registry's *schema_id* is understood."""
+        return _confluent(schema_id) in self.writers
 
     def split(self, value: bytes | None) -> tuple[Writer, int]:
         """Return who wrote *value* and where its body starts."""
@@ -104,6 +124,10 @@ class Framing:
         raise UnknownFraming(
             "UNKNOWN_SCHEMA_ID", f"schema id {schema_id} is not known here", schema_id=schema_id
         )
+
+
+def _confluent(schema_id: int) -> bytes:
+    return CONFLUENT_MAGIC + schema_id.to_bytes(4, "big")
 
 
 def _avro_folder() -> Traversable:

@@ -8,19 +8,26 @@ import idna
 
 from schemas.topics import MAX_PARTITIONS
 
+_CAPITAL_SIGMA, _SIGMA, _FINAL_SIGMA = "\u03a3", "\u03c3", "\u03c2"
+
 
 def identity(email: str) -> str:
     """Return what makes two spellings of an address one recipient.
 
     NFC, lower case in both parts, the domain as IDNA A-label, without white space around it or a
-    final dot. Not case-folded: that would make ``straße@`` and ``strasse@`` one person.
+    final dot. Not case-folded: that would make ``straße@`` and ``strasse@`` one person. Lower case
+    is taken letter by letter, and a final sigma in the local part is a sigma: ``ΓΙΆΝΝΗΣ@`` and
+    ``γιάννης@`` are one person in every language's library.
     """
-    if email.isascii():
-        return email.strip().rstrip(".").lower()
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", email.strip()).lower())
-    local, _, domain = folded.rstrip(".").rpartition("@")
+    bare = email.strip()
+    if bare.isascii():
+        return bare.rstrip(".").lower()
+    composed = unicodedata.normalize("NFC", bare)
+    # Sigma alone has a lower case that depends on its neighbours; in domains IDNA wants this one.
+    folded = unicodedata.normalize("NFC", composed.replace(_CAPITAL_SIGMA, _SIGMA).lower())
+    local, at, domain = folded.rstrip(".").rpartition("@")
     # An ideographic full stop becomes a dot only in the A-label.
-    return f"{local}@{_a_label(domain)}".rstrip(".")
+    return f"{local.replace(_FINAL_SIGMA, _SIGMA)}{at}{_a_label(domain)}".rstrip(".")
 
 
 def _a_label(domain: str) -> str:

@@ -5,6 +5,10 @@ Source: Avro specification 1.12, "Binary encoding": zig-zag, seven bits a byte, 
 
 from __future__ import annotations
 
+# Ten bytes of seven bits hold a long. Unbounded, bytes with the high bit set would be one number as
+# long as the record, read in quadratic time.
+_LAST_SHIFT = 63
+
 _MORE = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
 _LAST = tuple(bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14))
 
@@ -22,12 +26,17 @@ def encode_long(number: int) -> bytes:
 
 
 def decode_long(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number at *at* and the position after it; IndexError past the end."""
+    """Return the number at *at* and the position after it.
+
+    IndexError past the end, ValueError when it does not end where a long must.
+    """
     byte = data[at]
     at += 1
     rest = byte & 0x7F
     shift = 7
     while byte & 0x80:
+        if shift > _LAST_SHIFT:
+            raise ValueError("more than ten bytes for one number")
         byte = data[at]
         at += 1
         rest |= (byte & 0x7F) << shift
