@@ -1,0 +1,38 @@
+"""The callers' side: trigger mailings from Python, from files, and over HTTP."""
+
+from __future__ import annotations
+
+from producers.bulk import BulkAnswer
+from producers.client import TriggerClient
+from producers.contract.errors import EntryError
+from producers.control import Invocation, MailingView
+from producers.errors import (
+    ClientError,
+    ControlRefused,
+    LogUnavailable,
+    NotAcknowledged,
+    NotSetUp,
+    Overloaded,
+    TriggerRejected,
+    UnknownMailing,
+)
+from producers.settings import ClientSettings
+from producers.sync import SyncTriggerClient
+
+__all__ = [
+    "BulkAnswer",
+    "ClientError",
+    "ClientSettings",
+    "ControlRefused",
+    "EntryError",
+    "Invocation",
+    "LogUnavailable",
+    "MailingView",
+    "NotAcknowledged",
+    "NotSetUp",
+    "Overloaded",
+    "SyncTriggerClient",
+    "TriggerClient",
+    "TriggerRejected",
+    "UnknownMailing",
+]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from producers.bulk import blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
 from producers.contract.recipients import read_recipients
 from producers.control import DEFAULT_INTERVAL_S, Control, Invocation, MailingView
@@ -19,16 +21,19 @@ from schemas.records import API_TRIGGERED, DedupPolicy, Outcome
 from schemas.topics import MAX_PAGE, MAX_REQUEST_ID_CHARS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
+    from producers.bulk import Answered, Block, BulkAnswer, Recipients
     from producers.contract.entries import TriggerCall
     from producers.contract.errors import EntryError
     from producers.outgoing import Slice
     from producers.settings import ClientSettings
 
 __all__ = ["Invocation", "MailingView", "Result", "TriggerClient"]
+
+T = TypeVar("T")
 
 Result = tuple[Outcome, int]
 
@@ -89,14 +94,41 @@ class TriggerClient:
         log is the reason; Overloaded when too much is on its way. A given *request_id* must never
         be used for other content: a late answer to it would be taken for this call's.
         """
-        waiting: Waiting[Result] = Waiting(entry.index for entry in call.entries)
-        request_id = _checked(request_id)
-        pieces = self._slices(call, orgid, mid, request_id, self._exchange.reply_partition)
-        with self.in_flight.holding(call.entries):
-            await self._exchange.run(request_id, waiting, pieces)
-        if waiting.undelivered and not waiting.answers:
-            raise unavailable(waiting)
+        waiting = await self._submit(call, orgid, mid, _checked(request_id))
         return waiting.answers
+
+    async def trigger_many(
+        self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
+    ) -> AsyncIterator[BulkAnswer]:
+        """Add any number of *recipients*, an iterable or an async one, in bounded memory.
+
+        Yields what became of each, in order; an entry that was not acknowledged has a retriable
+        error. At most a window of them is on its way, adapted to the delay of the answers, so
+        that calls in between stay quick. TriggerRejected when the mailing takes no triggers;
+        Overloaded and LogUnavailable only after some tries.
+        """
+        async for block in self.trigger_blocks(
+            orgid=orgid, mid=mid, recipients=recipients, request_id=request_id
+        ):
+            for each in block:
+                yield each
+
+    async def trigger_blocks(
+        self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
+    ) -> AsyncIterator[list[BulkAnswer]]:
+        """Do as `trigger_many` does, with the answers in lists as they arrive."""
+        blocks = blocks_of(recipients, _checked(request_id))
+        async with aclosing(self.exchange_blocks(blocks, orgid=orgid, mid=mid)) as answered:
+            async for each in answered:
+                yield bulk_answers(each)
+
+    def exchange_blocks(
+        self, blocks: AsyncIterator[Block[T]], *, orgid: int, mid: int
+    ) -> AsyncGenerator[Answered[T]]:
+        """Submit *blocks* as a window allows and yield them answered, in order."""
+        return exchange_blocks(
+            lambda call, request_id: self._submit(call, orgid, mid, request_id), blocks
+        )
 
     async def post(
         self,
@@ -151,6 +183,17 @@ class TriggerClient:
     ) -> list[MailingView]:
         """Return a page of an organisation's mailings in the order of their mid."""
         return await self._control.mailings(orgid, after_mid, limit)
+
+    async def _submit(
+        self, call: TriggerCall, orgid: int, mid: int, request_id: str
+    ) -> Waiting[Result]:
+        waiting: Waiting[Result] = Waiting(entry.index for entry in call.entries)
+        pieces = self._slices(call, orgid, mid, request_id, self._exchange.reply_partition)
+        with self.in_flight.holding(call.entries):
+            await self._exchange.run(request_id, waiting, pieces)
+        if waiting.undelivered and not waiting.answers:
+            raise unavailable(waiting)
+        return waiting
 
     def _slices(
         self, call: TriggerCall, orgid: int, mid: int, request_id: str, reply_partition: int
