@@ -1,0 +1,66 @@
+"""Our settings in the words of the parts that take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailing_trigger import running
+from mailing_trigger.errors import CommandError
+
+if TYPE_CHECKING:
+    from mailing_trigger.settings import Settings
+    from producers.bridge.settings import BridgeSettings
+    from producers.settings import ClientSettings
+    from streams.worker.settings import WorkerSettings
+
+
+def broker_of(settings: Settings) -> str:
+    """Return the Kafka to use: the one that is named, or the one `up` runs on this data folder."""
+    found = settings.bootstrap_servers or running.address(settings.data_dir)
+    if found:
+        return found
+    raise CommandError(
+        "no Kafka is named and none of ours is running: give --bootstrap-servers HOST:PORT, "
+        "or start everything with `mailing-trigger up`"
+    )
+
+
+def client_settings(settings: Settings) -> ClientSettings:
+    """Return what a client of the log needs."""
+    from producers.settings import ClientSettings  # noqa: PLC0415 - help must not wait for it
+
+    return ClientSettings(
+        bootstrap_servers=broker_of(settings),
+        topic_prefix=settings.topic_prefix,
+        security=settings.kafka,
+        schema_registry_url=settings.schema_registry_url,
+        ack_timeout_s=settings.ack_timeout_s,
+    )
+
+
+def worker_settings(settings: Settings) -> WorkerSettings:
+    """Return what one worker process needs."""
+    from streams.worker.settings import WorkerSettings  # noqa: PLC0415 - as above
+
+    return WorkerSettings(
+        bootstrap_servers=broker_of(settings),
+        topic_prefix=settings.topic_prefix,
+        security=settings.kafka,
+        schema_registry_url=settings.schema_registry_url,
+        group=settings.group,
+        session_timeout_s=settings.session_timeout_s,
+        data_dir=settings.data_dir / "worker",
+    )
+
+
+def bridge_settings(settings: Settings) -> BridgeSettings:
+    """Return what the bridge needs."""
+    from producers.bridge.settings import BridgeSettings  # noqa: PLC0415 - as above
+
+    return BridgeSettings(
+        client=client_settings(settings),
+        host=settings.host,
+        port=settings.port,
+        credentials=settings.credentials,
+        insecure=settings.insecure,
+    )

@@ -1,0 +1,146 @@
+"""`mailings define|list|show` and `invoke`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailing_trigger.commands import options
+
+if TYPE_CHECKING:
+    from producers.client import MailingView
+
+PAGE = 500
+COLUMNS = ("mid", "name", "state", "pending", "sent", "triggered", "duplicates", "rejected")
+
+
+class Dedup(StrEnum):
+    """What makes two waiting messages one, as typed on a command line."""
+
+    RECIPIENT_CONTEXT = "recipient+context"
+    RECIPIENT = "recipient"
+    NONE = "none"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    mailings = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    mailings.command("define")(define)
+    mailings.command("list")(list_)
+    mailings.command("show")(show)
+    app.add_typer(mailings, name="mailings", help="Define mailings and look at them.")
+    app.command("invoke")(invoke)
+
+
+def define(
+    ctx: typer.Context,
+    orgid: options.Orgid,
+    mid: options.Mid,
+    name: Annotated[str, typer.Option("--name", help="What people call it.")],
+    interval_s: Annotated[
+        int, typer.Option("--interval", min=0, help="Seconds between invocations by itself.")
+    ] = 15,
+    dedup: Annotated[
+        Dedup, typer.Option("--dedup", help="Which two waiting messages are one.")
+    ] = Dedup.RECIPIENT_CONTEXT,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+) -> None:
+    """Create a mailing, or change the definition of one that is there.
+
+    \b
+    Example: mailing-trigger mailings define --orgid 2 --mid 1 --name Welcome --interval 15
+    """
+    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
+    from producers.client import SyncTriggerClient  # noqa: PLC0415
+
+    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+        # The wire has the names of the choices, the command line their spelling.
+        _print(client.define(orgid, mid, name=name, interval_s=interval_s, dedup=dedup.name))
+
+
+def list_(
+    ctx: typer.Context,
+    orgid: options.Orgid,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+) -> None:
+    """List the mailings of an organisation with their counters.
+
+    \b
+    Example: mailing-trigger mailings list --orgid 2
+    """
+    from rich.table import Table  # noqa: PLC0415
+
+    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
+    from mailing_trigger.output import console, say  # noqa: PLC0415
+    from producers.client import SyncTriggerClient  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in {"name", "state"} else "right")
+    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+        after = 0
+        while page := client.mailings(orgid, after_mid=after, limit=PAGE):
+            for view in page:
+                table.add_row(*(str(getattr(view, column)) for column in COLUMNS))
+            after = page[-1].mid
+    if table.row_count:
+        console.print(table)
+    else:
+        say(f"organisation {orgid} has no mailings: `mailing-trigger mailings define` makes one")
+
+
+def show(
+    ctx: typer.Context,
+    orgid: options.Orgid,
+    mid: options.Mid,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+) -> None:
+    """Show one mailing: its definition, its state, its counters.
+
+    \b
+    Example: mailing-trigger mailings show --orgid 2 --mid 1
+    """
+    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
+    from producers.client import SyncTriggerClient  # noqa: PLC0415
+
+    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+        _print(client.mailing(orgid, mid))
+
+
+def invoke(
+    ctx: typer.Context,
+    orgid: options.Orgid,
+    mid: options.Mid,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+) -> None:
+    """Mail everybody who is waiting, now.
+
+    \b
+    Example: mailing-trigger invoke --orgid 2 --mid 1
+    """
+    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
+    from mailing_trigger.output import say  # noqa: PLC0415
+    from producers.client import SyncTriggerClient  # noqa: PLC0415
+
+    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+        invocation = client.invoke(orgid, mid)
+    say(f"mailing {mid} is invoked: {invocation.messages} messages")
+
+
+def _print(view: MailingView) -> None:
+    from dataclasses import fields  # noqa: PLC0415
+
+    from mailing_trigger.output import say  # noqa: PLC0415
+
+    for name in (*(field.name for field in fields(view)), "pending"):
+        say(f"{name:<11} {getattr(view, name)}")

@@ -1,0 +1,54 @@
+"""Flags that several commands share; their help comes from the settings themselves."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mailing_trigger.settings import ABOUT, CONFIG_FILE, Settings, load
+
+
+def _flag(name: str, metavar: str | None) -> Any:
+    about = ABOUT[name]
+    default = next(f.default for f in fields(Settings) if f.name == name)
+    shown = about.shown or ("" if default in {None, False, ""} else str(default))
+    text = about.text + (f"  [default: {shown}]" if shown else "")
+    return typer.Option(
+        f"--{name.replace('_', '-')}",
+        metavar=metavar,
+        help=text.replace("`", ""),
+        show_default=False,
+    )
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help=f"TOML file of settings  [default: ./{CONFIG_FILE}]"
+    ),
+]
+BootstrapServers = Annotated[str | None, _flag("bootstrap_servers", "HOST:PORT")]
+TopicPrefix = Annotated[str | None, _flag("topic_prefix", "TEXT")]
+Partitions = Annotated[str | None, _flag("partitions", "N")]
+Replication = Annotated[str | None, _flag("replication", "N")]
+DataDir = Annotated[str | None, _flag("data_dir", "DIR")]
+Jars = Annotated[str | None, _flag("jars", "DIR")]
+Host = Annotated[str | None, _flag("host", "ADDRESS")]
+Port = Annotated[str | None, _flag("port", "N")]
+Processes = Annotated[str | None, _flag("processes", "N")]
+Credentials = Annotated[str | None, _flag("credentials", "FILE")]
+Insecure = Annotated[bool | None, _flag("insecure", None)]
+SchemaRegistryUrl = Annotated[str | None, _flag("schema_registry_url", "URL")]
+AckTimeout = Annotated[str | None, _flag("ack_timeout_s", "SECONDS")]
+LogLevel = Annotated[str | None, _flag("log_level", "LEVEL")]
+
+Orgid = Annotated[int, typer.Option("--orgid", min=1, max=2**53 - 1, help="The organisation.")]
+Mid = Annotated[int, typer.Option("--mid", min=1, max=2**53 - 1, help="The mailing.")]
+
+
+def settings_of(ctx: typer.Context) -> Settings:
+    """Return the settings of this run: the command's flags come first."""
+    return load(ctx.params, config=ctx.params.get("config"))
