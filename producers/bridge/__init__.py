@@ -1,0 +1,1 @@
+"""The HTTP bridge: calls of HTTP become events of the log, and their answers answers."""

@@ -1,0 +1,115 @@
+"""The body that defines a mailing: its name, type, dedup policy and interval."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from producers.bridge.problems import Problem
+from producers.contract import json_body
+from producers.contract.errors import Code, ContractError, EntryError, Refused
+from producers.control import DEFAULT_INTERVAL_S, MAX_NAME_CHARS, MAX_TYPE_CHARS
+from schemas.records import API_TRIGGERED, DedupPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_INTERVAL_S = 24 * 60 * 60
+
+DEDUP = {
+    "recipient+context": DedupPolicy.RECIPIENT_CONTEXT,
+    "recipient": DedupPolicy.RECIPIENT,
+    "none": DedupPolicy.NONE,
+}
+DEDUP_NAMES = {policy: name for name, policy in DEDUP.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a mailing is to be; *interval_s* 0 means: invoked on request only."""
+
+    name: str
+    type: str = API_TRIGGERED
+    dedup: DedupPolicy = DedupPolicy.RECIPIENT_CONTEXT
+    interval_s: int = DEFAULT_INTERVAL_S
+
+
+def read_definition(body: bytes) -> Definition:
+    """Return what *body* says, JSON or JSON5; a 400 as for a trigger, a 422 that names fields."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        detail = f"the body is not UTF-8 (byte {exc.start})"
+        raise ContractError(400, Code.MALFORMED_TEXT, detail) from None
+    entries = json_body.split(body.removeprefix(b"\xef\xbb\xbf")).entries
+    if len(entries) != 1 or not entries[0].startswith(b"{"):
+        raise _problem([EntryError(0, None, Code.INVALID_ENTRY, "a mailing is one object")])
+    given: dict[str, object] = {}
+    errors: list[EntryError] = []
+    try:
+        for name, text in json_body.members(entries[0]):
+            try:
+                _take(given, name, json_body.load(text))
+            except Refused as refused:
+                errors.append(EntryError(0, name[:40], refused.code, refused.detail))
+    except Refused as refused:
+        errors.append(EntryError(0, refused.field, refused.code, refused.detail))
+    if "name" not in given and not errors:
+        errors.append(EntryError(0, "name", Code.INVALID_VALUE, "a mailing has a name"))
+    if errors:
+        raise _problem(errors)
+    return Definition(**given)  # type: ignore[arg-type]
+
+
+def _take(given: dict[str, object], name: str, value: object) -> None:
+    field = _FIELDS.get(name.lower())
+    if field is None:
+        raise Refused(Code.UNKNOWN_FIELD, "a mailing has name, type, dedup and interval")
+    key, read = field
+    if key in given:
+        raise Refused(Code.REPEATED_FIELD, "the field stands twice")
+    if value is not None:
+        given[key] = read(value)
+
+
+def _text(value: object, *, longest: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value.strip()) <= longest:
+        raise Refused(Code.INVALID_VALUE, f"a text of 1 to {longest} characters is expected")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise Refused(Code.INVALID_CHARACTER, "control characters are not allowed")
+    return value.strip()
+
+
+def _type(value: object) -> str:
+    # Only `api-triggered` takes triggers; other types are known here so that they can say so.
+    return _text(value, longest=MAX_TYPE_CHARS).lower()
+
+
+def _dedup(value: object) -> DedupPolicy:
+    policy = DEDUP.get(value.lower()) if isinstance(value, str) else None
+    if policy is None:
+        raise Refused(Code.INVALID_VALUE, f"dedup is one of {', '.join(DEDUP)}")
+    return policy
+
+
+def _interval(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTERVAL_S:
+        detail = f"the interval is a whole number of seconds from 0 to {MAX_INTERVAL_S}"
+        raise Refused(Code.INVALID_VALUE, detail)
+    return value
+
+
+_FIELDS: dict[str, tuple[str, Callable[[object], object]]] = {
+    "name": ("name", partial(_text, longest=MAX_NAME_CHARS)),
+    "type": ("type", _type),
+    "dedup": ("dedup", _dedup),
+    "interval": ("interval_s", _interval),
+}
+
+
+def _problem(errors: list[EntryError]) -> Problem:
+    first = errors[0]
+    field = f"{first.field}: " if first.field else ""
+    return Problem(422, first.code, f"{field}{first.detail}", members={"errors": errors})

@@ -1,0 +1,89 @@
+"""From what parts of ours raise to the answer a caller gets."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from producers.bridge.problems import Problem, too_busy
+from producers.contract.errors import Code, ContractError
+from producers.errors import (
+    ClientError,
+    ControlRefused,
+    LogUnavailable,
+    NotAcknowledged,
+    Overloaded,
+    UnknownMailing,
+)
+from schemas.records import ControlOutcome
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+log = logging.getLogger("mailing_trigger.bridge")
+
+_REFUSED = {
+    ControlOutcome.WRONG_STATE: "the mailing is cancelled or finished",
+    ControlOutcome.NOT_TRIGGERED: "the mailing is not of type api-triggered",
+}
+
+
+def as_problem(exc: Exception) -> Problem:
+    """Return the answer to *exc*; what nobody foresaw is a 500 that tells nothing."""
+    match exc:
+        case Problem():
+            return exc
+        case ContractError(status=status, code=code, detail=detail):
+            return Problem(status, code, detail)
+        case HTTPException(status_code=404):
+            return Problem(404, "NOT_FOUND", "there is nothing at this path")
+        case HTTPException(status_code=status):
+            return Problem(status, HTTPStatus(status).name, HTTPStatus(status).phrase)
+        case ClientDisconnect():
+            # Nobody reads it; 499 is what nginx counts for the same.
+            return Problem(499, "CLIENT_GONE", "the caller went away")
+        case ClientError():
+            return _of_the_client(exc)
+        case _:
+            return Problem(500, "INTERNAL_ERROR", "the bridge failed; its log says where")
+
+
+def _of_the_client(exc: ClientError) -> Problem:
+    match exc:
+        case Overloaded():
+            return too_busy("too many recipients are on their way")
+        case LogUnavailable(produced=produced):
+            added = "some of the call may have been" if produced else "nothing was"
+            return Problem(503, "LOG_UNAVAILABLE", f"the log does not answer; {added} added")
+        case UnknownMailing():
+            return Problem(404, Code.INVALID_MAILING, "no such mailing")
+        case ControlRefused(outcome=outcome) if outcome in _REFUSED:
+            return Problem(409, outcome.name, _REFUSED[outcome])
+        case NotAcknowledged(answered=answered, expected=expected):
+            detail = f"accepted, but only {answered} of {expected} partitions answered in time"
+            return Problem(504, Code.NOT_ACKNOWLEDGED, detail)
+        case _:
+            return Problem(500, "INTERNAL_ERROR", "the processor failed; the dead letters say why")
+
+
+def refusal(exc: Exception) -> Response:
+    """Return the response to *exc*, and log what nobody foresaw: where, but not its words.
+
+    They may hold an address or a context.
+    """
+    problem = as_problem(exc)
+    if problem.status == 500:
+        where = "".join(traceback.format_tb(exc.__traceback__))
+        log.error("unforeseen %s\n%s", type(exc).__name__, where)
+    return problem.response()
+
+
+async def not_found(_: Request, exc: Exception) -> Response:
+    """Answer what the router raises."""
+    return refusal(exc)

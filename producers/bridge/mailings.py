@@ -1,0 +1,98 @@
+"""Mailings: define one, read it, invoke it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+
+from producers.bridge.definition import DEDUP_NAMES, read_definition
+from producers.bridge.gate import authorize
+from producers.bridge.limits import read_body
+from producers.bridge.trigger import refuse_compressed
+from producers.contract.errors import Code, ContractError
+from producers.contract.formats import AnswerFormat
+from producers.contract.media import Kind, kind_of
+from producers.contract.parameters import CallParameters, read_parameters
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from producers.bridge.limits import Admission
+    from producers.bridge.ports import Client
+    from producers.control import MailingView
+
+
+class Mailings:
+    """Handles everything about mailings but triggers."""
+
+    def __init__(self, client: Client, admission: Admission) -> None:
+        self._client = client
+        self._admission = admission
+
+    async def define(self, request: Request) -> Response:
+        """Create the mailing or change its definition; answer it as it is now."""
+        parameters = _admitted(request)
+        if kind_of(request.headers.get("content-type")) is not Kind.JSON:
+            detail = f"a mailing is defined in {Kind.JSON.value}"
+            raise ContractError(415, Code.UNSUPPORTED_TYPE, detail)
+        refuse_compressed(request)
+        with self._admission.ticket() as ticket:
+            wanted = read_definition(await read_body(request, ticket, self._admission.limits))
+            view = await self._client.define(
+                parameters.orgid,
+                parameters.mid,
+                name=wanted.name,
+                type=wanted.type,
+                dedup=wanted.dedup,
+                interval_s=wanted.interval_s,
+            )
+        return _json(_mailing(view))
+
+    async def read(self, request: Request) -> Response:
+        """Answer the mailing with its counters, as of every call acknowledged before."""
+        parameters = _admitted(request)
+        with self._admission.ticket():
+            view = await self._client.mailing(parameters.orgid, parameters.mid)
+        return _json(_mailing(view))
+
+    async def invoke(self, request: Request) -> Response:
+        """Cut what is pending; answer how many messages that is."""
+        parameters = _admitted(request)
+        with self._admission.ticket():
+            done = await self._client.invoke(parameters.orgid, parameters.mid)
+        return _json({"revision": done.revision, "messages": done.messages})
+
+
+def _admitted(request: Request) -> CallParameters:
+    parameters = read_parameters(request.url.query)
+    if parameters.format is not AnswerFormat.JSON:
+        raise ContractError(400, Code.INVALID_PARAMETER, "a mailing is answered in json only")
+    authorize(request, parameters.orgid)
+    return parameters
+
+
+def _mailing(view: MailingView) -> dict[str, object]:
+    return {
+        "orgid": view.orgid,
+        "mid": view.mid,
+        "name": view.name,
+        "type": view.type,
+        "dedup": DEDUP_NAMES[view.dedup],
+        "interval": view.interval_s,
+        "state": view.state.lower(),
+        "revision": view.revision,
+        "triggered": view.triggered,
+        "created": view.created,
+        "known": view.known,
+        "duplicates": view.duplicates,
+        "suppressed": view.suppressed,
+        "rejected": view.rejected,
+        "pending": view.pending,
+        "sent": view.sent,
+    }
+
+
+def _json(document: object) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")

@@ -1,0 +1,37 @@
+"""What the bridge asks of a client: `producers.client.TriggerClient`, or a stand-in in tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from producers.contract.entries import TriggerCall
+    from producers.control import Invocation, MailingView
+    from schemas.records import DedupPolicy, Outcome
+
+
+class Client(Protocol):
+    """The log, as far as the bridge sees it."""
+
+    async def submit(
+        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+    ) -> Mapping[int, tuple[Outcome, int]]: ...
+
+    async def define(
+        self,
+        orgid: int,
+        mid: int,
+        *,
+        name: str,
+        type: str,  # noqa: A002 - the wire's word
+        dedup: DedupPolicy,
+        interval_s: int,
+    ) -> MailingView: ...
+
+    async def invoke(self, orgid: int, mid: int) -> Invocation: ...
+
+    async def mailing(self, orgid: int, mid: int) -> MailingView: ...
+
+    async def mailings(self, orgid: int, after_mid: int, limit: int) -> Sequence[MailingView]: ...

@@ -1,0 +1,188 @@
+"""A bridge on a real port, in a thread of its own, over a client that stands in for the log."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import httpx
+import uvloop
+
+from producers.bridge.app import create_app
+from producers.bridge.server import server_of
+from producers.bridge.settings import BridgeSettings
+from producers.contract.entries import KnownEntry
+from producers.control import Invocation, MailingView
+from producers.errors import UnknownMailing
+from producers.settings import ClientSettings
+from schemas.ids import identity
+from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase, Outcome
+from tests.support.wait import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import uvicorn
+
+    from producers.contract.entries import Entry, TriggerCall
+
+SEED_BODY = b'[{email: "user@domain.com", firstname: "John", lastname: "Doe", context: "XYZ-123"}]'
+TRIGGER = "/v3.7/mailing/trigger?orgid=2&mid=1"
+GOOD = b'[{"email":"good@example.com"}]'
+
+
+def mailing(orgid: int, mid: int) -> MailingView:
+    """Return a mailing as it is when it has just been defined."""
+    return MailingView(
+        orgid=orgid,
+        mid=mid,
+        name="Example Mailing",
+        type=API_TRIGGERED,
+        dedup=DedupPolicy.RECIPIENT_CONTEXT,
+        interval_s=15,
+        state=MailingPhase.ACTIVE,
+        revision=1,
+        triggered=0,
+        created=0,
+        known=0,
+        duplicates=0,
+        suppressed=0,
+        rejected=0,
+        sent=0,
+    )
+
+
+@dataclass
+class StandIn:
+    """Answers like a log with workers behind it; *error* is raised instead, *late* is left out."""
+
+    known: dict[tuple[int, int], MailingView] = field(
+        default_factory=lambda: {(2, 1): mailing(2, 1)}
+    )
+    rids: dict[tuple[int, str], int] = field(default_factory=dict)
+    error: Exception | None = None
+    late: frozenset[int] = frozenset()
+    calls: list[TriggerCall] = field(default_factory=list)
+    probes: int = 0
+    hold: bool = False
+    _go: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def submit(
+        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+    ) -> dict[int, tuple[Outcome, int]]:
+        self.calls.append(call)
+        if self.hold:
+            self._loop = asyncio.get_running_loop()
+            await self._go.wait()
+        if self.error is not None:
+            raise self.error
+        return {
+            entry.index: self._result(orgid, mid, entry)
+            for entry in call.entries
+            if entry.index not in self.late
+        }
+
+    def _result(self, orgid: int, mid: int, entry: Entry) -> tuple[Outcome, int]:
+        if (orgid, mid) not in self.known:
+            return Outcome.UNKNOWN_MAILING, 0
+        if isinstance(entry, KnownEntry):
+            found = entry.rid in self.rids.values()
+            return (Outcome.KNOWN, entry.rid) if found else (Outcome.UNKNOWN_RECIPIENT, 0)
+        rid = self.rids.setdefault((orgid, identity(entry.email)), 1024 * (len(self.rids) + 1))
+        return Outcome.CREATED, rid
+
+    def forget(self) -> None:
+        """Be as new."""
+        self.__init__()  # type: ignore[misc]
+
+    def release(self) -> None:
+        """Let the calls that are held go on."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._go.set)
+
+    async def define(
+        self,
+        orgid: int,
+        mid: int,
+        *,
+        name: str,
+        type: str,  # noqa: A002 - the wire's word
+        dedup: DedupPolicy,
+        interval_s: int,
+    ) -> MailingView:
+        if self.error is not None:
+            raise self.error
+        self.known[orgid, mid] = replace(
+            mailing(orgid, mid), name=name, type=type, dedup=dedup, interval_s=interval_s
+        )
+        return self.known[orgid, mid]
+
+    async def invoke(self, orgid: int, mid: int) -> Invocation:
+        await self.mailing(orgid, mid)
+        return Invocation(revision=2, messages=len(self.rids))
+
+    async def mailing(self, orgid: int, mid: int) -> MailingView:
+        if self.error is not None:
+            raise self.error
+        if (orgid, mid) not in self.known:
+            raise UnknownMailing(orgid=orgid, mid=mid)
+        return self.known[orgid, mid]
+
+    async def mailings(self, orgid: int, after_mid: int, limit: int) -> list[MailingView]:
+        self.probes += 1
+        if self.error is not None:
+            raise self.error
+        return [view for (org, _), view in self.known.items() if org == orgid][:limit]
+
+
+@dataclass
+class Bridge:
+    """A running bridge: where it is, what it asks, and the server to stop."""
+
+    port: int
+    client: StandIn
+    server: uvicorn.Server
+    http: httpx.Client
+    thread: threading.Thread
+
+    def good_call(self) -> None:
+        """Fail unless a good call gets its ID."""
+        answer = self.http.put(TRIGGER, content=GOOD)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()) == 1
+
+
+def settings(**changes: object) -> BridgeSettings:
+    """Return settings of a bridge whose log nobody will ask for."""
+    return BridgeSettings(client=ClientSettings("localhost:1"), **changes)  # type: ignore[arg-type]
+
+
+@contextmanager
+def running(client: StandIn | None = None, **changes: object) -> Iterator[Bridge]:
+    """Run a bridge on a free port until the block ends."""
+    client = client or StandIn()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port: int = listener.getsockname()[1]
+        server = server_of(create_app(client, settings(**changes)))
+        thread = threading.Thread(
+            target=lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop).run(
+                server.serve(sockets=[listener])
+            ),
+        )
+        thread.start()
+        eventually(lambda: server.started)
+        base = f"http://127.0.0.1:{port}"
+        try:
+            with httpx.Client(base_url=base, trust_env=False, timeout=60) as http:
+                yield Bridge(port, client, server, http, thread)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
