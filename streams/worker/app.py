@@ -1,0 +1,139 @@
+"""The Faust app: `mailing-trigger worker`, or ``faust -A streams.worker.app worker``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import faust
+
+from schemas.framing import Framing
+from streams.worker.admin import check_topics
+from streams.worker.broker import faust_broker
+from streams.worker.engine import Engine
+from streams.worker.errors import WorkerError
+from streams.worker.registry import registry_at
+from streams.worker.settings import WorkerSettings
+from streams.worker.watchdog import Watchdog, end_process
+
+if TYPE_CHECKING:
+    from schemas.registry import Registry
+
+log = logging.getLogger("mailing_trigger.worker")
+
+_TICK_S = 0.5
+
+
+def create_app(settings: WorkerSettings) -> faust.App:
+    """Return the app of one worker process."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        # Its own group: the leader topic's rebalances are not those of our log.
+        f"{settings.topic_prefix}{settings.group}-faust",
+        **faust_broker(settings),
+        datadir=str(settings.data_dir),
+        store="memory://",
+        topic_partitions=1,
+        topic_allow_declare=True,
+        # Faust's server has no login and shows tables.
+        web_enabled=False,
+        # Its streams are not ours to wait for: chunks are kept and committed elsewhere.
+        stream_wait_empty=False,
+        worker_redirect_stdouts=False,
+    )
+    wakeups = app.channel(maxsize=1)
+    engines: list[Engine] = []
+
+    @app.service
+    class ChunkSource(faust.Service):
+        """Starts and stops the engine with the app."""
+
+        async def on_start(self) -> None:
+            engine = _engine(settings)
+            engines.append(engine)
+            self.watchdog = Watchdog(lambda: engine.progress, lambda: engine.busy)
+            await engine.start()
+            self.watchdog.start()
+
+        async def on_stop(self) -> None:
+            self.watchdog.stop()
+            if engines:
+                await engines.pop().stop()
+
+        @faust.Service.task
+        async def call_agent(self) -> None:
+            """Wake the agent; again after a while, for Faust's rebalances empty channels."""
+            while not self.should_stop:
+                if engines and not engines[0].running and wakeups.empty():
+                    await wakeups.send(value=b"")
+                await self.sleep(_TICK_S)
+
+    @app.agent(wakeups)  # type: ignore[arg-type]
+    async def fold(stream: faust.Stream[bytes]) -> None:
+        """Fold chunks for as long as the app runs.
+
+        One wake-up is enough: a rebalance of Faust's own group, which suspends its streams for
+        seconds, must not suspend ours.
+        """
+        async for _ in stream:
+            try:
+                await engines[0].run()
+            except Exception as exc:  # noqa: BLE001 - Faust would restart the agent and lose the chunk
+                _die(exc)
+
+    @app.timer(interval=_TICK_S)  # type: ignore[untyped-decorator]
+    async def invoke() -> None:
+        """Invoke the mailings whose time has come."""
+        if engines:
+            engines[0].tick()
+
+    return app
+
+
+def run(settings: WorkerSettings) -> int:
+    """Run one worker in the foreground until SIGTERM or Ctrl-C; return the exit code."""
+    problems = check_topics(
+        settings.bootstrap_servers, prefix=settings.topic_prefix, security=settings.security
+    )
+    if problems:
+        raise WorkerError("; ".join(problems))
+    worker = faust.Worker(create_app(settings), override_logging=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exc:
+        return int(exc.code or 0)
+    return 0
+
+
+def _engine(settings: WorkerSettings) -> Engine:
+    registry = registry_at(settings.schema_registry_url) if settings.schema_registry_url else None
+    framing = registry.framing() if registry is not None else Framing()
+    return Engine(
+        settings,
+        framing,
+        f"{settings.group}-{uuid4().hex}",
+        resolve=_resolver(registry, framing),
+        on_failure=_die,
+    )
+
+
+def _resolver(registry: Registry | None, framing: Framing) -> Any:
+    def resolve(schema_id: int) -> bool:
+        return registry is not None and registry.resolve(framing, schema_id)
+
+    return resolve
+
+
+def _die(error: BaseException) -> None:
+    if not isinstance(error, WorkerError):
+        log.error("the worker failed", exc_info=error)
+    end_process(str(error) or type(error).__name__)
+
+
+def __getattr__(name: str) -> Any:
+    """Make the app for ``faust -A streams.worker.app``, from the environment, when asked for."""
+    if name == "app":
+        return create_app(WorkerSettings.from_environ(os.environ))
+    raise AttributeError(name)

@@ -1,0 +1,324 @@
+"""The loop between log and effects: take, fold, reply, ship; the next folds while the last ships.
+
+Everything here runs on the event loop; only shipping waits on a thread. Between two awaits the
+folds and the transaction being built are consistent, so a release may come at any await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from schemas.errors import UnknownFraming
+from streams.core.transition import Fold
+from streams.worker.invocations import InvocationTimer
+from streams.worker.shipping import Outcome, Replier, Shipped, Shipper
+from streams.worker.source import Adoption, Chunk, Fetch, Membership, Source
+from streams.worker.suspects import Suspects
+from streams.worker.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schemas.framing import Framing
+    from streams.core.effects import Effects
+    from streams.worker.settings import WorkerSettings
+
+log = logging.getLogger("mailing_trigger.worker.engine")
+
+# A transaction of this many events costs little more than one of a few; a larger one only makes
+# its readers wait.
+_MAX_EVENTS = 16_000
+_MAX_BYTES = 64 * 1024 * 1024
+# Sends of an invocation that join a transaction: some 10 ms of work, so triggers wait no longer.
+_DRAIN_SLICE = 1_000
+_RELEASE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A partition of ours: its fold, and the incarnation whose chunks it takes."""
+
+    fold: Fold
+    incarnation: int
+
+
+class Engine:
+    """Folds what the source takes, and ships it. *resolve* asks a registry for a schema id."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        framing: Framing,
+        transactional_id: str,
+        *,
+        resolve: Callable[[int], bool],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._framing = framing
+        self._resolve = resolve
+        self._fail = on_failure
+        self.replier = Replier(settings, framing)
+        self._shipper = Shipper(settings, framing, self.replier, transactional_id)
+        self.source = Source(settings, self, transactional_id)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ship")
+        self._suspects = Suspects()
+        self.owned: dict[int, Owned] = {}
+        self._building: Transaction | None = None
+        self._shipping: asyncio.Task[None] | None = None
+        self._metadata: object = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wakeup = asyncio.Event()
+        self._stopping = False
+        self._timer = InvocationTimer(framing, self.replier.send_event, time.monotonic)
+        self.running = False
+        # What the watchdog looks at: grows with everything folded, shipped, taken or given up.
+        self.progress = 0
+
+    async def start(self) -> None:
+        """Make transactions possible, then join the group."""
+        self._loop = asyncio.get_running_loop()
+        await self._loop.run_in_executor(self._thread, self._shipper.renew)
+        self.source.start()
+
+    async def stop(self) -> None:
+        """Ship what is folded, leave the group, and end."""
+        self._stopping = True
+        self._wakeup.set()
+        await self._flush()
+        await asyncio.get_running_loop().run_in_executor(None, self.source.stop)
+        self._thread.shutdown()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work that should make progress."""
+        return self.source.waiting() or self._building is not None or self._shipping is not None
+
+    # The source's listener: these come from its thread.
+
+    def wake(self) -> None:
+        """There is something to take."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wakeup.set)
+
+    def release(self, partitions: list[int]) -> None:
+        """Give partitions up; returns when nothing of them is being shipped any more."""
+        assert self._loop is not None  # noqa: S101 - the source starts after the engine
+        done = asyncio.run_coroutine_threadsafe(self._release(partitions), self._loop)
+        done.result(_RELEASE_S)
+
+    def fail(self, error: BaseException) -> None:
+        """The process cannot go on."""
+        self._fail(error)
+
+    # What follows runs on the event loop.
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        self.running = True
+        try:
+            await self._work()
+        finally:
+            self.running = False
+
+    def tick(self) -> None:
+        """Invoke the mailings whose time has come."""
+        self._timer.tick(owned.fold.state for owned in self.owned.values())
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._wakeup.clear()
+            if await self._step():
+                # Faust's own tasks get their turn between two fetches.
+                await asyncio.sleep(0)
+            else:
+                await self._wakeup.wait()
+
+    async def _step(self) -> bool:
+        """Do the next piece of work; return whether there may be more."""
+        taken = None
+        if self._has_room():
+            taken = self.source.take()
+        elif self._shipping is not None:
+            await asyncio.wait({self._shipping})
+        if isinstance(taken, Adoption):
+            self._adopt(taken)
+        elif isinstance(taken, Membership):
+            self._metadata = taken.group_metadata
+        elif isinstance(taken, Fetch):
+            self._metadata = taken.group_metadata
+            for chunk in taken.chunks:
+                await self._fold(chunk, taken)
+        drained = self._drain()
+        if self._building is not None and self._shipping is None:
+            self._ship()
+        return taken is not None or drained or self._building is not None
+
+    def _has_room(self) -> bool:
+        building = self._building
+        return building is None or (building.events < _MAX_EVENTS and building.size < _MAX_BYTES)
+
+    def _adopt(self, adoption: Adoption) -> None:
+        partition = adoption.state.partition
+        if self.source.is_current(partition, adoption.incarnation):
+            self._metadata = adoption.group_metadata
+            fold = Fold(adoption.state, self._framing)
+            self.owned[partition] = Owned(fold, adoption.incarnation)
+            self.progress += 1
+
+    async def _fold(self, chunk: Chunk, fetch: Fetch) -> None:
+        first = chunk.records[0][0]
+        if self._suspects.one_by_one(chunk.partition, first):
+            for record in chunk.records:
+                await self._flush()
+                await self._fold_records(Chunk(chunk.partition, chunk.incarnation, [record]), fetch)
+                await self._flush()
+        else:
+            await self._fold_records(chunk, fetch)
+
+    async def _fold_records(self, chunk: Chunk, fetch: Fetch) -> None:
+        while (owned := self._owner(chunk)) is not None:
+            if self._building is None:
+                self._building = Transaction(fetch.group_metadata)
+            building = self._building
+            part = building.part(owned.fold, owned.incarnation)
+            try:
+                poison = self._suspects.poison(chunk.partition)
+                owned.fold.apply(chunk.records, part.effects, poison)
+            except UnknownFraming as exc:
+                await self._ask_registry(chunk, owned, exc)
+                continue
+            if part.first is None:
+                part.first = chunk.records[0][0]
+            building.events += len(chunk.records)
+            building.size += sum(len(record[2] or b"") for record in chunk.records)
+            self._reply(part.effects, building)
+            self.progress += 1
+            return
+
+    def _owner(self, chunk: Chunk) -> Owned | None:
+        owned = self.owned.get(chunk.partition)
+        if owned is None or owned.incarnation != chunk.incarnation:
+            return None
+        return owned if self.source.is_current(chunk.partition, chunk.incarnation) else None
+
+    async def _ask_registry(self, chunk: Chunk, owned: Owned, unknown: UnknownFraming) -> None:
+        """Learn a schema id before going on; an id nobody knows makes its event a dead letter."""
+        loop = asyncio.get_running_loop()
+        known = await loop.run_in_executor(None, self._resolve, unknown.schema_id or 0)
+        if known:
+            for each in self.owned.values():
+                each.fold.learn_framing()
+            return
+        applied = owned.fold.state.applied
+        offset = next(record[0] for record in chunk.records if record[0] > applied)
+        self._suspects.condemn(chunk.partition, offset, unknown.reason)
+
+    def _reply(self, effects: Effects, transaction: Transaction) -> None:
+        replies = effects.take_replies()
+        if replies:
+            self.replier.send(replies, transaction.receipt)
+
+    def _drain(self) -> bool:
+        """Add a slice of each invocation under way to the transaction being built."""
+        drained = False
+        if self._metadata is None:
+            return False
+        for owned in self.owned.values():
+            if not owned.fold.state.drains or not self._has_room():
+                continue
+            if self._building is None:
+                self._building = Transaction(self._metadata)
+            part = self._building.part(owned.fold, owned.incarnation)
+            self._building.events += owned.fold.drain(_DRAIN_SLICE, part.effects)
+            drained = True
+        return drained
+
+    def _ship(self) -> None:
+        """Close the transaction being built and start to write it."""
+        transaction, self._building = self._building, None
+        assert transaction is not None  # noqa: S101 - callers looked
+        for part in transaction.parts.values():
+            part.fold.seal(part.effects)
+            part.applied = part.fold.state.applied
+            transaction.offsets.append(self.source.stamped(part.fold.state))
+        self._shipping = asyncio.ensure_future(self._write(transaction))
+        self._shipping.add_done_callback(self._written)
+
+    async def _write(self, transaction: Transaction) -> None:
+        loop = asyncio.get_running_loop()
+        ship = partial(
+            self._shipper.ship, transaction, still_ours=partial(self._is_ours, transaction)
+        )
+        shipped = await loop.run_in_executor(self._thread, ship)
+        self.progress += 1
+        if shipped.outcome is Outcome.COMMITTED:
+            for partition, part in transaction.parts.items():
+                part.fold.commit()
+                self._suspects.committed(partition, part.applied)
+            return
+        self._take_back(transaction, shipped)
+        if shipped.outcome is Outcome.BROKEN:
+            await loop.run_in_executor(self._thread, self._shipper.renew)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._shipping = None
+        self._wakeup.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _is_ours(self, transaction: Transaction) -> bool:
+        return all(
+            self.source.is_current(partition, part.incarnation)
+            for partition, part in transaction.parts.items()
+        )
+
+    def _take_back(self, transaction: Transaction, shipped: Shipped) -> None:
+        """Undo a transaction that was not written, and the one built on top of it."""
+        building, self._building = self._building, None
+        # The membership may be what was refused; the rewinds below bring a fresh one.
+        self._metadata = None
+        for partition, part in transaction.parts.items():
+            if shipped.error is not None and part.first is not None:
+                self._suspects.failed(partition, part.first, part.applied, shipped.error)
+        parts = transaction.parts | (building.parts if building is not None else {})
+        for partition, part in parts.items():
+            owned = self.owned.pop(partition, None)
+            if owned is None or owned.fold is not part.fold:
+                continue
+            if shipped.outcome is Outcome.BROKEN and partition in transaction.parts:
+                # Nobody knows whether it was written: only the changelog can say.
+                self.source.rebuild(partition, owned.incarnation)
+                continue
+            part.fold.rollback()
+            following = part.fold.state.applied + 1
+            incarnation = self.source.rewind(partition, owned.incarnation, following)
+            if incarnation is not None:
+                self.owned[partition] = Owned(part.fold, incarnation)
+
+    async def _settle(self) -> None:
+        """Wait until nothing is being shipped."""
+        while self._shipping is not None:
+            await asyncio.wait({self._shipping})
+            # The task's own callback, which clears it, runs after ours would.
+            await asyncio.sleep(0)
+
+    async def _flush(self) -> None:
+        """Ship what is built, and wait for it."""
+        await self._settle()
+        if self._building is not None:
+            self._ship()
+            await self._settle()
+
+    async def _release(self, partitions: list[int]) -> None:
+        for partition in partitions:
+            self.owned.pop(partition, None)
+            if self._building is not None:
+                self._building.parts.pop(partition, None)
+        await self._settle()
+        self.progress += 1

@@ -1,0 +1,122 @@
+"""librdkafka's settings for each of the worker's clients, with the reason for each number."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+from schemas.topics import EFFECT_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from streams.worker.settings import WorkerSettings
+
+log = logging.getLogger("mailing_trigger.worker.kafka")
+
+Config = dict[str, Any]
+
+# A transaction whose owner died holds back every reader for this long, unless its successor
+# fences it; a live one commits in milliseconds.
+TRANSACTION_TIMEOUT_S = 10.0
+
+
+def _base(settings: WorkerSettings, role: str) -> Config:
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "client.id": f"{settings.group}-{role}",
+        # A broker that restarts is asked again soon, not after the default 10 s.
+        "reconnect.backoff.max.ms": 1000,
+        "logger": log,
+        **settings.security,
+    }
+
+
+def source_consumer(settings: WorkerSettings) -> Consumer:
+    """Return the consumer of the log, a member of the worker group."""
+    session_ms = int(settings.session_timeout_s * 1000)
+    return Consumer(
+        _base(settings, "source")
+        | {
+            "group.id": settings.group,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            # An offset the log no longer has must stop us: never skip silently.
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "session.timeout.ms": session_ms,
+            "heartbeat.interval.ms": session_ms // 3,
+            # The default second makes the client stop fetching whenever its queue was full.
+            "fetch.queue.backoff.ms": 5,
+            "queued.min.messages": 200_000,
+            "queued.max.messages.kbytes": 65_536,
+        }
+    )
+
+
+def state_consumer(settings: WorkerSettings) -> Consumer:
+    """Return a consumer that reads the changelog by assignment; its group never commits."""
+    return Consumer(
+        _base(settings, "restore")
+        | {
+            "group.id": f"{settings.group}-restore",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.queue.backoff.ms": 5,
+            "queued.min.messages": 200_000,
+        }
+    )
+
+
+def effects_producer(settings: WorkerSettings, transactional_id: str) -> Producer:
+    """Return the producer of state, sends and dead letters."""
+    return Producer(
+        _base(settings, "effects")
+        | {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "message.max.bytes": EFFECT_MESSAGE_BYTES,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 262_144,
+            # The default 100 ms is the length of several transactions.
+            "retry.backoff.ms": 5,
+        }
+    )
+
+
+def replies_producer(settings: WorkerSettings) -> Producer:
+    """Return the producer of acknowledgements, answers, copies and timers' invocations."""
+    return Producer(
+        _base(settings, "replies")
+        | {
+            "enable.idempotence": True,
+            "linger.ms": 0,
+            "compression.type": "lz4",
+            "message.max.bytes": EFFECT_MESSAGE_BYTES,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 262_144,
+            # Never give one record up while later ones go out: copies must keep their order. The
+            # transaction that waits for them has the deadline, and drops the producer as a whole.
+            "message.timeout.ms": 0,
+            "retry.backoff.ms": 5,
+        }
+    )
+
+
+def fencing_producer(settings: WorkerSettings, transactional_id: str) -> Producer:
+    """Return a producer whose `init_transactions` ends a dead owner's open transaction."""
+    return Producer(
+        _base(settings, "fence")
+        | {"transactional.id": transactional_id, "transaction.timeout.ms": 10_000}
+    )
+
+
+def admin_client(settings: WorkerSettings) -> AdminClient:
+    """Return an administration client."""
+    return AdminClient(_base(settings, "admin"))

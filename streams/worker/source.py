@@ -1,0 +1,371 @@
+"""The log, as chunks: one consumer on a thread of its own.
+
+The thread alone talks to the consumer. What it finds lies in a bounded queue of `Take`s, in
+order; the engine on the event loop picks them up. Each assignment, revocation, loss and rewind
+gives a partition a new *incarnation*, so that a chunk fetched before it is recognised and dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
+
+from streams.worker.errors import TakeoverAbandoned, WorkerError
+from streams.worker.kafka import source_consumer
+from streams.worker.retry import pauses
+from streams.worker.stamp import Stamp
+from streams.worker.takeover import Takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from confluent_kafka import Consumer, Message
+
+    from streams.core.partition import PartitionState
+    from streams.core.transition import LogRecord
+    from streams.worker.settings import WorkerSettings
+
+log = logging.getLogger("mailing_trigger.worker.source")
+
+# Records a fetch may hold: some 10 ms of folding.
+FETCH_RECORDS = 2_000
+# Fetches that wait for the engine; the client's own queue (64 MiB) is behind them.
+_QUEUE_FETCHES = 8
+_QUEUE_BYTES = 64 * 1024 * 1024
+_POLL_S = 0.1
+_TAKEOVER_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one partition taken together."""
+
+    partition: int
+    incarnation: int
+    records: list[LogRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Chunks fetched together, and the group membership under which they were."""
+
+    chunks: list[Chunk]
+    group_metadata: object
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """A partition is ours and its state is ready: its chunks follow."""
+
+    state: PartitionState
+    incarnation: int
+    group_metadata: object
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The group membership as it is after a partition was rewound."""
+
+    group_metadata: object
+
+
+Take = Fetch | Adoption | Membership
+
+
+class Listener(Protocol):
+    """What the source tells the engine, from the source's thread."""
+
+    def wake(self) -> None:
+        """There is something to take."""
+
+    def release(self, partitions: list[int]) -> None:
+        """Give partitions up; return when nothing of them is being shipped any more."""
+
+    def fail(self, error: Exception) -> None:
+        """The source cannot go on."""
+
+
+class Source:
+    """The consumer's thread."""
+
+    def __init__(self, settings: WorkerSettings, listener: Listener, transactional_id: str) -> None:
+        self._settings = settings
+        self._transactional_id = transactional_id
+        self._listener = listener
+        self._takeover = Takeover(settings)
+        self._restorers = ThreadPoolExecutor(2, thread_name_prefix="restore")
+        self._thread = threading.Thread(target=self._run, name="source", daemon=True)
+        self._lock = threading.Condition()
+        # Guarded by the lock.
+        self._takes: deque[Take] = deque()
+        self._queued_bytes = 0
+        self._incarnations: dict[int, int] = {}
+        self._orders: deque[Callable[[Consumer], None]] = deque()
+        self._stopping = False
+        # Used by the consumer's thread alone.
+        self._rebalances = 0
+        self._delivering: dict[int, int] = {}
+        self.member_id = ""
+        self.restoring: set[int] = set()
+
+    def start(self) -> None:
+        """Join the group and begin to fetch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the group in an orderly way; returns when the partitions are given up."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify_all()
+        self._thread.join()
+        self._restorers.shutdown(cancel_futures=True)
+
+    def take(self) -> Take | None:
+        """Return what came next, or None when nothing waits."""
+        with self._lock:
+            if not self._takes:
+                return None
+            taken = self._takes.popleft()
+            if isinstance(taken, Fetch):
+                self._queued_bytes -= taken.size
+            self._lock.notify_all()
+            return taken
+
+    def waiting(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._takes)
+
+    def is_current(self, partition: int, incarnation: int) -> bool:
+        """Whether *incarnation* is the partition's own, now."""
+        return self._incarnations.get(partition) == incarnation
+
+    def rewind(self, partition: int, incarnation: int, offset: int) -> int | None:
+        """Fetch the partition again from *offset*; return its new incarnation.
+
+        None when *incarnation* is not its own any more: somebody else decides about it then.
+        """
+        return self._order(partition, incarnation, lambda c, i: self._seek(c, partition, offset, i))
+
+    def rebuild(self, partition: int, incarnation: int) -> None:
+        """Take the partition over anew, from its changelog."""
+        self._order(partition, incarnation, lambda c, i: self._begin_takeover(c, partition, i))
+
+    def _order(
+        self, partition: int, incarnation: int, order: Callable[[Consumer, int], None]
+    ) -> int | None:
+        with self._lock:
+            if self._incarnations.get(partition) != incarnation:
+                return None
+            following = self._incarnations[partition] = incarnation + 1
+            self._orders.append(lambda c: order(c, following))
+            return following
+
+    # What follows runs on the consumer's thread.
+
+    def _run(self) -> None:
+        try:
+            consumer = source_consumer(self._settings)
+            consumer.subscribe(
+                [self._settings.log],
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+            try:
+                while self._wait_for_room():
+                    self._obey(consumer)
+                    self._fetch(consumer)
+            finally:
+                consumer.close()
+        except Exception as exc:  # noqa: BLE001 - the border of the thread
+            self._listener.fail(exc)
+
+    def _wait_for_room(self) -> bool:
+        with self._lock:
+            while not self._stopping and (
+                len(self._takes) >= _QUEUE_FETCHES or self._queued_bytes > _QUEUE_BYTES
+            ):
+                if self._orders:
+                    break
+                self._lock.wait(_POLL_S)
+            return not self._stopping
+
+    def _obey(self, consumer: Consumer) -> None:
+        # An order that has to wait is put back, and waits for the next poll.
+        for _ in range(len(self._orders)):
+            with self._lock:
+                order = self._orders.popleft()
+            order(consumer)
+
+    def _fetch(self, consumer: Consumer) -> None:
+        # Taken before the poll: a rebalance inside it must not lend its new membership to
+        # records of the old one.
+        rebalances, metadata = self._rebalances, consumer.consumer_group_metadata()
+        first = consumer.poll(_POLL_S)
+        if first is None:
+            return
+        messages = [first, *consumer.consume(FETCH_RECORDS - 1, 0)]
+        by_partition = self._sorted(messages)
+        if not by_partition:
+            return
+        if rebalances != self._rebalances:
+            for partition, records in by_partition.items():
+                if partition in self._delivering:
+                    consumer.seek(TopicPartition(self._settings.log, partition, records[0][0]))
+            return
+        chunks = [
+            Chunk(partition, self._delivering[partition], records)
+            for partition, records in by_partition.items()
+            if partition in self._delivering
+        ]
+        size = sum(len(r[2] or b"") for chunk in chunks for r in chunk.records)
+        self._put(Fetch(chunks, metadata, size), size)
+
+    def _sorted(self, messages: list[Message]) -> dict[int, list[LogRecord]]:
+        found: dict[int, list[LogRecord]] = {}
+        for message in messages:
+            if message.error() is None:
+                record = (message.offset(), message.key(), message.value(), message.timestamp()[1])
+                found.setdefault(message.partition(), []).append(record)  # type: ignore[arg-type]
+            else:
+                _check(message)
+        return found
+
+    def _put(self, take: Take, size: int = 0) -> None:
+        with self._lock:
+            self._takes.append(take)
+            self._queued_bytes += size
+        self._listener.wake()
+
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        self.member_id = consumer.memberid() or ""
+        for place in assigned:
+            # Anything but "the stored offset"; delivery starts where the state says.
+            place.offset = OFFSET_END
+        consumer.incremental_assign(assigned)
+        for place in assigned:
+            with self._lock:
+                incarnation = self._incarnations.get(place.partition, 0) + 1
+                self._incarnations[place.partition] = incarnation
+            self._begin_takeover(consumer, place.partition, incarnation)
+
+    def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        self._give_up(revoked, "given up")
+        consumer.incremental_unassign(revoked)
+
+    def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        self._give_up(lost, "lost")
+        consumer.incremental_unassign(lost)
+
+    def _give_up(self, places: list[TopicPartition], how: str) -> None:
+        self._rebalances += 1
+        partitions = [place.partition for place in places]
+        with self._lock:
+            for partition in partitions:
+                self._incarnations[partition] += 1
+                self._delivering.pop(partition, None)
+                self.restoring.discard(partition)
+        if partitions:
+            log.info("partitions %s %s", partitions, how)
+            self._listener.release(partitions)
+
+    def _begin_takeover(self, consumer: Consumer, partition: int, incarnation: int) -> None:
+        if not self.is_current(partition, incarnation):
+            return
+        self._delivering.pop(partition, None)
+        consumer.pause([TopicPartition(self._settings.log, partition)])
+        self.restoring.add(partition)
+        self._restorers.submit(self._take_over, partition, incarnation)
+
+    def _seek(self, consumer: Consumer, partition: int, offset: int, incarnation: int) -> None:
+        if not self.is_current(partition, incarnation):
+            return
+        consumer.seek(TopicPartition(self._settings.log, partition, offset))
+        self._delivering[partition] = incarnation
+        self._put(Membership(consumer.consumer_group_metadata()))
+
+    def _begin_delivery(
+        self, consumer: Consumer, state: PartitionState, incarnation: int, tries: Iterator[float]
+    ) -> None:
+        partition = state.partition
+        if not self.is_current(partition, incarnation):
+            return
+        try:
+            # Signed with our name before anything else, so that a successor fences us and not
+            # the owner before us.
+            consumer.commit(offsets=[self.stamped(state)], asynchronous=False)
+        except KafkaException as exc:
+            # A rebalance under way refuses commits; it ends while we poll.
+            if next(tries, None) is None:
+                raise
+            log.info("partition %d: offset not signed yet: %s", partition, exc.args[0].str())
+            self._order_delivery(state, incarnation, tries)
+            return
+        self._put(Adoption(state, incarnation, consumer.consumer_group_metadata()))
+        self._seek(consumer, partition, state.applied + 1, incarnation)
+        consumer.resume([TopicPartition(self._settings.log, partition)])
+        self.restoring.discard(partition)
+
+    def stamped(self, state: PartitionState) -> TopicPartition:
+        """Return the offset that goes with *state*, with our note."""
+        stamp = Stamp(state.seq, self._transactional_id, self.member_id)
+        return TopicPartition(
+            self._settings.log, state.partition, state.applied + 1, stamp.encode()
+        )
+
+    # What follows runs on a restorer's thread.
+
+    def _take_over(self, partition: int, incarnation: int) -> None:
+        def still_ours() -> bool:
+            return not self._stopping and self.is_current(partition, incarnation)
+
+        tries = pauses(_TAKEOVER_LIMIT_S)
+        while still_ours():
+            try:
+                state = self._takeover.run(partition, still_ours)
+            except TakeoverAbandoned:
+                return
+            except KafkaException as exc:
+                pause = next(tries, None)
+                if pause is None:
+                    self._listener.fail(exc)
+                    return
+                log.warning("partition %d: not taken over yet: %s", partition, exc.args[0].str())
+                time.sleep(pause)
+            except Exception as exc:  # noqa: BLE001 - the border of the thread
+                self._listener.fail(exc)
+                return
+            else:
+                self._order_delivery(state, incarnation, pauses(_TAKEOVER_LIMIT_S))
+                return
+
+    def _order_delivery(
+        self, state: PartitionState, incarnation: int, tries: Iterator[float]
+    ) -> None:
+        with self._lock:
+            self._orders.append(lambda c: self._begin_delivery(c, state, incarnation, tries))
+
+
+def _check(message: Message) -> None:
+    """Raise what a message without a record says, unless it passes by itself."""
+    error = message.error()
+    assert error is not None  # noqa: S101 - the caller looked
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
+        raise WorkerError(
+            f"{message.topic()}[{message.partition()}] no longer has the next offset "
+            f"({error.str()}): events were deleted before they were read; see "
+            "docs/operations.md for how to go on without them"
+        )
+    if error.fatal():
+        raise KafkaException(error)
+    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+        log.warning("the log could not be read for a moment: %s", error.str())

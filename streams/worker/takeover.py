@@ -1,0 +1,219 @@
+"""Taking a partition over from whoever had it: fence the dead, read the offset, rebuild the state.
+
+The order is the point. A dead owner's open transaction would hide its records, ours and its
+offset from every careful reader until the broker times it out, so it is ended first; then the
+offset is final; then the changelog is read until the state is the one that offset belongs to.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+
+from streams.core.changelog import finish_load, load
+from streams.core.partition import PartitionState
+from streams.store.memory import MemoryRecipients
+from streams.worker.admin import topic_shapes
+from streams.worker.errors import TakeoverAbandoned, TakeoverRefused
+from streams.worker.kafka import admin_client, fencing_producer, state_consumer
+from streams.worker.stamp import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Consumer
+
+    from streams.worker.settings import WorkerSettings
+
+log = logging.getLogger("mailing_trigger.worker.takeover")
+
+_ASK_S = 10.0
+_RETRY_S = 0.1
+# A transaction of a living predecessor ends by itself; a dead one's was fenced before.
+_STABLE_WITHIN_S = 60.0
+# The changelog's last transaction is committed when its offset is; only its marker may be late.
+_STATE_WITHIN_S = 60.0
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A group's offset for a partition; -1 when there is none."""
+
+    offset: int
+    stamp: Stamp | None
+
+
+class Takeover:
+    """Takes partitions over, one call each; calls may run side by side."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._admin = admin_client(settings)
+
+    def run(self, partition: int, still_ours: Callable[[], bool]) -> PartitionState:
+        """Return the partition's state; delivery goes on at ``applied + 1``.
+
+        Raises TakeoverAbandoned when *still_ours* turns false, TakeoverRefused when log and
+        state do not belong together.
+        """
+        started = time.monotonic()
+        self._fence_dead_owner(partition, self._committed(partition, stable=False))
+        committed = self._stable_offset(partition, still_ours)
+        state = self._restore(partition, committed, still_ours)
+        self._check_log(state)
+        self._check_offset(state, committed)
+        log.info(
+            "partition %d taken over: seq %d, %d recipients, next offset %d, %.2f s",
+            partition,
+            state.seq,
+            len(state.recipients),
+            state.applied + 1,
+            time.monotonic() - started,
+        )
+        return state
+
+    def _fence_dead_owner(self, partition: int, committed: Committed) -> None:
+        owner = committed.stamp
+        if owner is None:
+            return
+        group = self._admin.describe_consumer_groups([self._settings.group])
+        members = group[self._settings.group].result(_ASK_S).members
+        if owner.member_id in {member.member_id for member in members}:
+            return
+        log.info("partition %d: fencing its last owner, who left the group", partition)
+        fencing_producer(self._settings, owner.transactional_id).init_transactions(_ASK_S)
+
+    def _stable_offset(self, partition: int, still_ours: Callable[[], bool]) -> Committed:
+        deadline = time.monotonic() + _STABLE_WITHIN_S
+        while True:
+            try:
+                return self._committed(partition, stable=True)
+            except KafkaException as exc:
+                if exc.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
+                    raise
+                if time.monotonic() > deadline:
+                    raise TakeoverRefused(
+                        f"partition {partition}: another worker's transaction has been open for "
+                        f"{_STABLE_WITHIN_S:.0f} s: end that worker"
+                    ) from exc
+            if not still_ours():
+                raise TakeoverAbandoned
+            time.sleep(_RETRY_S)
+
+    def _committed(self, partition: int, *, stable: bool) -> Committed:
+        group, topic = self._settings.group, self._settings.log
+        request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])
+        answer = self._admin.list_consumer_group_offsets([request], require_stable=stable)
+        (found,) = answer[group].result(_ASK_S).topic_partitions
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return Committed(max(found.offset, -1), Stamp.decode(found.metadata))
+
+    def _restore(
+        self, partition: int, committed: Committed, still_ours: Callable[[], bool]
+    ) -> PartitionState:
+        shape = topic_shapes(self._admin, [self._settings.log])[self._settings.log]
+        state = PartitionState(
+            partition, shape.partitions, MemoryRecipients(), topic_id=shape.topic_id
+        )
+        wanted = committed.stamp.seq if committed.stamp else 0
+        consumer = state_consumer(self._settings)
+        try:
+            consumer.assign([TopicPartition(self._settings.state, partition, 0)])
+            _read_state(consumer, state, wanted, still_ours)
+        finally:
+            consumer.close()
+        finish_load(state)
+        return state
+
+    def _check_log(self, state: PartitionState) -> None:
+        """Refuse a log that is not the one the state was made of."""
+        name = self._settings.log
+        shape = topic_shapes(self._admin, [name])[name]
+        if shape.topic_id != state.topic_id:
+            raise TakeoverRefused(
+                f"topic {name} was recreated: its offsets start anew and would give IDs out "
+                "twice; use a new topic prefix, or delete the state topic and accept new IDs"
+            )
+        if shape.partitions != state.partitions:
+            raise TakeoverRefused(
+                f"topic {name} has {shape.partitions} partitions, its state was made with "
+                f"{state.partitions}: addresses have other homes now; use a new topic prefix"
+            )
+        end = self._offset(state.partition, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        if end <= state.applied:
+            raise TakeoverRefused(
+                f"{name}[{state.partition}] ends at {end}, but offset {state.applied} was applied: "
+                "the log lost its tail and would give IDs out twice; use a new topic prefix"
+            )
+        start = self._offset(state.partition, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        if start > state.applied + 1:
+            raise TakeoverRefused(
+                f"{name}[{state.partition}] starts at {start}, but offset {state.applied + 1} is "
+                "next: events were deleted before they were read; raise retention.ms, and see "
+                "docs/operations.md for how to go on without them"
+            )
+
+    def _offset(self, partition: int, spec: OffsetSpec) -> int:
+        place = TopicPartition(self._settings.log, partition)
+        answer = self._admin.list_offsets(
+            {place: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED
+        )
+        return int(answer[place].result(_ASK_S).offset)
+
+    def _check_offset(self, state: PartitionState, committed: Committed) -> None:
+        following = state.applied + 1
+        if committed.offset > following:
+            raise TakeoverRefused(
+                f"partition {state.partition}: the group's offset is {committed.offset}, but the "
+                f"state ends at {state.applied}: somebody moved the offset forward and the events "
+                f"between would be lost; reset the group to {following}"
+            )
+        if committed.offset not in (-1, following) or (committed.offset == -1 and state.seq):
+            log.warning(
+                "partition %d: the group's offset is %d, the state says %d; the state is right",
+                state.partition,
+                committed.offset,
+                following,
+            )
+
+
+def _read_state(
+    consumer: Consumer, state: PartitionState, wanted: int, still_ours: Callable[[], bool]
+) -> None:
+    """Load the changelog up to its committed end, and until its `seq` is at least *wanted*."""
+    at_end = False
+    deadline = time.monotonic() + _STATE_WITHIN_S
+    while not (at_end and state.seq >= wanted):
+        if not still_ours():
+            raise TakeoverAbandoned
+        if time.monotonic() > deadline:
+            raise TakeoverRefused(
+                f"partition {state.partition}: the offset belongs to state {wanted}, the changelog "
+                f"ends at {state.seq}: its tail is lost; see docs/operations.md"
+            )
+        first = consumer.poll(_RETRY_S)
+        if first is None:
+            continue
+        for message in [first, *consumer.consume(_CHUNK, 0)]:
+            error = message.error()
+            if error is None:
+                at_end = False
+                deadline = time.monotonic() + _STATE_WITHIN_S
+                load(state, message.key() or b"", message.value())
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                at_end = True
+            elif error.fatal() or not error.retriable():
+                raise KafkaException(error)

@@ -1,0 +1,71 @@
+"""A thread that ends the process when it has work and makes no progress.
+
+Faust's own detectors only log. A worker that hangs while it is a member of the group keeps its
+partitions from everybody else; one that ends gives them to its neighbours.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("mailing_trigger.worker.watchdog")
+
+# Longer than any wait of ours: a transaction and its abort take 15 s, a takeover retries itself.
+STALL_S = 60.0
+EXIT_STALLED = 70
+_LOOK_S = 1.0
+
+
+class Watchdog:
+    """Looks at *progress*, a number that grows, and *has_work*, once a second."""
+
+    def __init__(
+        self,
+        progress: Callable[[], int],
+        has_work: Callable[[], bool],
+        *,
+        stall_s: float = STALL_S,
+        end: Callable[[str], None] | None = None,
+    ) -> None:
+        self._progress = progress
+        self._has_work = has_work
+        self._stall_s = stall_s
+        self._end = end or end_process
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        seen, since = self._progress(), time.monotonic()
+        while not self._stopped.wait(_LOOK_S):
+            now = time.monotonic()
+            progress = self._progress()
+            if progress != seen or not self._has_work():
+                seen, since = progress, now
+            elif now - since >= self._stall_s:
+                self._end(
+                    f"no progress for {self._stall_s:.0f} s with events waiting; ending, so that "
+                    "another worker takes the partitions: see the broker's and this log"
+                )
+                return
+
+
+def end_process(reason: str) -> None:
+    """End at once, with one line: what is not committed will be folded again elsewhere."""
+    log.critical("%s", reason)
+    logging.shutdown()
+    os._exit(EXIT_STALLED)
