@@ -115,7 +115,7 @@ def members(entry: bytes) -> Collection[tuple[str, bytes | msgspec.Raw]]:
 
 def _colons(entry: bytes, found: Mapping[str, msgspec.Raw]) -> bool:
     count = entry.count(b":") - len(found)
-    return count == 0 or count == sum(bytes(text).count(b":") for text in found.values())
+    return count == 0 or count == b"".join(found.values()).count(b":")
 
 
 def load(text: bytes | msgspec.Raw) -> object:
