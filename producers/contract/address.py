@@ -18,7 +18,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # A strict subset of what the validator accepts, for the plain address that nearly all are: no
-# `--`, so no A-label that would need decoding (0.8 us; the validator takes 40).
+# `--`, so no A-label that would need decoding. It is some forty times as fast.
 _PLAIN = re.compile(
     rf"(?=[^@]{{1,{MAX_LOCAL_OCTETS}}}@)(?!.*@.*--){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
 )

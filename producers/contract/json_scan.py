@@ -35,7 +35,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 def deeper_than(text: bytes, limit: int) -> bool:
     """Whether arrays and objects in JSON *text* nest deeper than *limit*; strings do not count.
 
-    Only C loops over the text, and at most *limit* of them: 1 ms for a megabyte of recipients.
+    Only C loops over the text, one for each level there is.
     """
     if text.count(b"[") + text.count(b"{") <= limit:
         return False
