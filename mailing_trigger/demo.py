@@ -16,7 +16,7 @@ from mailing_trigger.output import progress, say
 from mailing_trigger.sends import read_sends
 from mailing_trigger.settings import Settings
 from mailing_trigger.system import started
-from producers.client import SyncTriggerClient
+from producers.sync import SyncTriggerClient
 from streams.embedded.ports import free_port
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def _show(system: System) -> None:
         say(json.dumps(send, ensure_ascii=False, indent=2))
         _expect(send["rid"] == rid, f"the send is for {send['rid']}, not for {rid}")
         _expect(send["context"] == '"XYZ-123"', f"the send's context is {send['context']}")
+        view = client.mailing(seed.ORGID, seed.MID)
+    counted = (view.triggered, view.duplicates, view.sent)
+    _expect(counted == (2, 1, 1), f"triggered, duplicates and sent are {counted}")
 
 
 def _call(system: System) -> int:

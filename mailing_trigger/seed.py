@@ -24,8 +24,8 @@ def curl(url: str) -> str:
 
 def define(settings: Settings, *, interval_s: int = INTERVAL_S) -> None:
     """Define the call's mailing when nobody has; one that is there stays as it is."""
-    from producers.client import SyncTriggerClient  # noqa: PLC0415 - help must not wait for it
     from producers.errors import UnknownMailing  # noqa: PLC0415
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415 - help must not wait for it
 
     with SyncTriggerClient(client_settings(settings)) as client:
         try:

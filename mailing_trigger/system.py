@@ -16,7 +16,6 @@ from mailing_trigger.settings import child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from mailing_trigger.settings import Settings
     from streams.embedded.broker import EmbeddedBroker
@@ -25,7 +24,7 @@ READY_WITHIN_S = 60.0  # 4 s on two idle cores, restoring a small state included
 LOOK_EVERY_S = 0.1
 ASK_WITHIN_S = 5.0
 # Together with the broker's second they stay below the 10 s that Ctrl-C may take.
-BRIDGE_STOPS_WITHIN_S = 3.0
+BRIDGE_STOPS_WITHIN_S = 5.0
 WORKER_STOPS_WITHIN_S = 4.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -64,10 +63,14 @@ def started(settings: Settings, progress: Callable[[str], None]) -> Iterator[Sys
 
 
 def _start(settings: Settings, progress: Callable[[str], None], stack: ExitStack) -> System:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold addresses
     broker = None
     if not settings.bootstrap_servers:
         broker = _start_broker(settings, progress, stack)
         settings = replace(settings, bootstrap_servers=broker.bootstrap_servers)
+    # Only now, when nobody else can be running on this folder.
+    running.remember(settings.data_dir, settings.bootstrap_servers)
+    stack.callback(running.forget, settings.data_dir)
     _create_topics(settings, progress)
     env = child_environment(settings)
     progress("starting the worker")
@@ -96,15 +99,9 @@ def _start_broker(
     from streams.embedded.broker import EmbeddedBroker  # noqa: PLC0415 - only when there is none
 
     broker = EmbeddedBroker(settings.data_dir / "broker", jars=settings.jars, progress=progress)
-    stack.callback(lambda: _stop_broker(broker, settings.data_dir))
+    stack.callback(broker.stop)
     broker.start()
-    running.remember(settings.data_dir, broker.bootstrap_servers)
     return broker
-
-
-def _stop_broker(broker: EmbeddedBroker, data_dir: Path) -> None:
-    running.forget(data_dir)
-    broker.stop()
 
 
 def _create_topics(settings: Settings, progress: Callable[[str], None]) -> None:

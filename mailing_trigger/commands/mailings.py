@@ -10,7 +10,7 @@ import typer
 from mailing_trigger.commands import options
 
 if TYPE_CHECKING:
-    from producers.client import MailingView
+    from producers.control import MailingView
 
 PAGE = 500
 COLUMNS = ("mid", "name", "state", "pending", "sent", "triggered", "duplicates", "rejected")
@@ -55,7 +55,7 @@ def define(
     Example: mailing-trigger mailings define --orgid 2 --mid 1 --name Welcome --interval 15
     """
     from mailing_trigger.adapters import client_settings  # noqa: PLC0415
-    from producers.client import SyncTriggerClient  # noqa: PLC0415
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
     with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
         # The wire has the names of the choices, the command line their spelling.
@@ -78,7 +78,7 @@ def list_(
 
     from mailing_trigger.adapters import client_settings  # noqa: PLC0415
     from mailing_trigger.output import console, say  # noqa: PLC0415
-    from producers.client import SyncTriggerClient  # noqa: PLC0415
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False)
     for column in COLUMNS:
@@ -109,7 +109,7 @@ def show(
     Example: mailing-trigger mailings show --orgid 2 --mid 1
     """
     from mailing_trigger.adapters import client_settings  # noqa: PLC0415
-    from producers.client import SyncTriggerClient  # noqa: PLC0415
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
     with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
         _print(client.mailing(orgid, mid))
@@ -130,7 +130,7 @@ def invoke(
     """
     from mailing_trigger.adapters import client_settings  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
-    from producers.client import SyncTriggerClient  # noqa: PLC0415
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
     with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
         invocation = client.invoke(orgid, mid)
