@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from producers.contract.entries import KnownEntry
 from schemas.codec import current_schema, fields_after
 from schemas.records import RECIPIENT_TRIGGERED, Status
+from schemas.varint import encode_bytes, encode_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,22 +36,22 @@ class EventWriter:
         self._codec = codec
         self._head = (
             codec.framing.prefixes[RECIPIENT_TRIGGERED]
-            + _long(orgid)
-            + _long(mid)
+            + encode_long(orgid)
+            + encode_long(mid)
             + _string(request_id)
         )
-        self._reply = _long(reply_partition)
+        self._reply = encode_long(reply_partition)
 
     def encode_plain(self, entry: Entry) -> bytes:
         """Return the event as the codec writes it; what `encode` must equal."""
-        known = isinstance(entry, KnownEntry)
+        rid, status = _who(entry)
         return self._codec.encode(
             RECIPIENT_TRIGGERED,
             {
                 **self._shared,
                 "index": entry.index,
-                "rid": entry.rid if isinstance(entry, KnownEntry) else 0,
-                "status": Status.NOT_GIVEN if known else _status(entry),
+                "rid": rid,
+                "status": status,
                 "context": entry.context,
                 "email": entry.email or "",
                 **entry.fields,
@@ -59,19 +60,14 @@ class EventWriter:
 
     def encode(self, entry: Entry) -> bytes:
         """Return the event; a fast path beside `encode_plain`, 2-4 us against 20 us."""
-        if isinstance(entry, KnownEntry):
-            rid, status = _long(entry.rid), _long(Status.NOT_GIVEN)
-        else:
-            rid, status = _long(0), _long(_status(entry))
-        context = entry.context
+        rid, status = _who(entry)
         parts = [
             self._head,
-            _long(entry.index),
+            encode_long(entry.index),
             self._reply,
-            rid,
-            status,
-            _long(len(context)),
-            context,
+            encode_long(rid),
+            encode_long(status),
+            encode_bytes(entry.context),
             _string(entry.email or ""),
         ]
         fields = entry.fields
@@ -84,30 +80,14 @@ class EventWriter:
         return b"".join(parts)
 
 
-def _status(entry: Entry) -> int:
-    status = cast("int | None", getattr(entry, "status", None))
-    return Status.NOT_GIVEN if status is None else status
-
-
-def _long(number: int) -> bytes:
-    if -_SMALL <= number < _SMALL:
-        return _SHORT[number]
-    return _varint(number)
-
-
-def _varint(number: int) -> bytes:
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+def _who(entry: Entry) -> tuple[int, int]:
+    if isinstance(entry, KnownEntry):
+        return entry.rid, Status.NOT_GIVEN
+    return 0, Status.NOT_GIVEN if entry.status is None else entry.status
 
 
 def _string(text: str) -> bytes:
-    encoded = text.encode()
-    return _long(len(encoded)) + encoded
+    return encode_bytes(text.encode())
 
 
 def _boolean(value: bool) -> bytes:
@@ -118,16 +98,12 @@ def _map(values: Mapping[str, str]) -> bytes:
     if not values:
         return _ABSENT
     pairs = b"".join(_string(name) + _string(value) for name, value in values.items())
-    return _long(len(values)) + pairs + _ABSENT
+    return encode_long(len(values)) + pairs + _ABSENT
 
-
-_SMALL = 1024
-# Negative numbers from the end, as Python indexes a list: one look-up for both signs.
-_SHORT = [_varint(n) for n in (*range(_SMALL), *range(-_SMALL, 0))]
 
 _WRITERS: dict[str, Callable[[Any], bytes]] = {
     "string": _string,
-    "int": _long,
+    "int": encode_long,
     "boolean": _boolean,
     "map": _map,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.errors import BadRecord
+from schemas.varint import decode_long
 
 if TYPE_CHECKING:
     from schemas.framing import Framing
@@ -16,38 +17,25 @@ if TYPE_CHECKING:
 
 def request_of_answer(framing: Framing, value: bytes | None) -> str:
     """Return the request_id of an answer of either kind; 1.7 us against 9.6 us decoded."""
-    _, start = framing.split(value)
-    assert value is not None  # noqa: S101 - split refuses an absent value
-    return _string(value, start)[0]
+    return _peek(framing, value, numbers=0)[0]
 
 
 def place_of_event(framing: Framing, value: bytes | None) -> tuple[str, int]:
     """Return the request_id and index of an event of the log."""
+    request_id, rest, at = _peek(framing, value, numbers=2)
+    return request_id, decode_long(rest, at)[0]
+
+
+def _peek(framing: Framing, value: bytes | None, *, numbers: int) -> tuple[str, bytes, int]:
+    """Return the string after *numbers* numbers, the record, and the position after the string."""
     _, at = framing.split(value)
     assert value is not None  # noqa: S101 - split refuses an absent value
-    _, at = _long(value, at)
-    _, at = _long(value, at)
-    request_id, at = _string(value, at)
-    return request_id, _long(value, at)[0]
-
-
-def _string(value: bytes, at: int) -> tuple[str, int]:
-    size, at = _long(value, at)
-    end = at + size
-    if not at <= end <= len(value):
-        raise BadRecord("TRUNCATED", "the record ends inside its request_id")
     try:
-        return value[at:end].decode(), end
-    except UnicodeDecodeError as exc:
-        raise BadRecord("TRUNCATED", "the record's request_id is not UTF-8") from exc
-
-
-def _long(value: bytes, at: int) -> tuple[int, int]:
-    raw = shift = 0
-    for at in range(at, min(at + 10, len(value))):  # noqa: B020, PLR1704 - `at` goes on
-        byte = value[at]
-        raw |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), at + 1
-        shift += 7
-    raise BadRecord("TRUNCATED", "the record ends inside a number")
+        for _ in range(numbers):
+            _, at = decode_long(value, at)
+        size, at = decode_long(value, at)
+        if not 0 <= size <= len(value) - at:
+            raise BadRecord("TRUNCATED", "the record ends inside its request_id")
+        return value[at : at + size].decode(), value, at + size
+    except (IndexError, ValueError) as exc:
+        raise BadRecord("TRUNCATED", "the record's first fields are not what they must be") from exc
