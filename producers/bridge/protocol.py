@@ -23,6 +23,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # uvicorn goes by the handlers of a logger, which is anybody's to give; its lines would
+        # hold paths and queries.
+        self.access_log = False
         self._deadline: TimerHandle | None = None
         self._in_head = False
         self._in_body = False
