@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from schemas.codec import Codec, Record, fields_until, read
+from schemas.codec import Codec, Record
 from schemas.errors import BadRecord
-from schemas.framing import SINGLE_OBJECT_BYTES, Framing, Writer, schema_text
+from schemas.framing import CONFLUENT_BYTES, SINGLE_OBJECT_BYTES, Framing, Writer, schema_text
 from schemas.records import (
     MAILING_DEFINED,
     MAILING_INVOKED,
@@ -16,15 +15,14 @@ from schemas.records import (
     Status,
 )
 from schemas.topics import ACK_PARTITIONS, MAX_EVENT_BYTES, MAX_REQUEST_ID_CHARS
-from streams.core.messages import EMPTY_PROFILE, PROFILE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from streams.core.heads import Head, profile_is_plain, read_head
+from streams.core.messages import check_profile
 
 _SINGLE_OBJECT = Codec()
 _EVENT_FRAME = _SINGLE_OBJECT.framing.prefixes[RECIPIENT_TRIGGERED]
 _MAX_ADDRESS_CHARS = 254
-_STATUSES = frozenset(Status)
+_MAX_INT = 2**31 - 1
+_STATUSES = frozenset(map(int, Status))
 
 
 class Trigger(NamedTuple):
@@ -34,15 +32,7 @@ class Trigger(NamedTuple):
     writes them.
     """
 
-    orgid: int
-    mid: int
-    request_id: str
-    entry: int
-    reply_partition: int
-    rid: int
-    status: int
-    context: bytes
-    email: str
+    head: Head
     event: bytes
     stored: bytes
 
@@ -60,14 +50,14 @@ class EventReader:
     def __init__(self, framing: Framing) -> None:
         self.framing = framing
         self._codec = Codec(framing)
-        self._heads: dict[bytes, tuple[Any, int]] = {}
+        self._heads: dict[bytes, int] = {}
         self.learn()
 
     def learn(self) -> None:
         """Look at the framing again: a registry may have told it of more schemas."""
         current = schema_text(RECIPIENT_TRIGGERED)
         self._heads = {
-            frame: (fields_until(writer.schema, "email"), len(frame))
+            frame: len(frame)
             for frame, writer in self.framing.writers.items()
             if writer.text == current
         }
@@ -78,9 +68,11 @@ class EventReader:
             raise BadRecord("EMPTY", "the record has no value")
         if len(value) > MAX_EVENT_BYTES:
             raise BadRecord("OVERSIZED", f"an event may have at most {MAX_EVENT_BYTES} bytes")
-        head = self._heads.get(value[:SINGLE_OBJECT_BYTES]) or self._heads.get(value[:5])
-        if head is not None:
-            return self._trigger(value, *head)
+        start = self._heads.get(value[:SINGLE_OBJECT_BYTES]) or self._heads.get(
+            value[:CONFLUENT_BYTES]
+        )
+        if start is not None:
+            return self._trigger(value, start)
         writer, _ = self.framing.split(value)
         return self._other(writer, value)
 
@@ -91,48 +83,30 @@ class EventReader:
             return self.read(_SINGLE_OBJECT.encode(RECIPIENT_TRIGGERED, fields))
         if writer.name not in (MAILING_DEFINED, MAILING_INVOKED, MAILING_QUERIED):
             raise BadRecord("NOT_AN_EVENT", f"a {writer.name} does not belong on this topic")
-        _check_call(fields)
+        _check_call(
+            fields["orgid"], fields["index"], fields["reply_partition"], fields["request_id"]
+        )
         return Control(writer.name, fields)
 
-    def _trigger(self, value: bytes, schema: Any, start: int) -> Trigger:
-        body = BytesIO(value)
-        body.seek(start)
-        head = read(body, schema)
-        _check_call(head)
-        email = head["email"]
-        if head["mid"] < 1 or head["rid"] < 0 or head["status"] not in _STATUSES:
+    def _trigger(self, value: bytes, start: int) -> Trigger:
+        head = read_head(value, start)
+        _check_call(head.orgid, head.entry, head.reply_partition, head.request_id)
+        email = head.email
+        if head.mid < 1 or head.rid < 0 or head.status not in _STATUSES:
             raise BadRecord("BAD_FIELD", "mid, rid or status is out of range")
         if not email.isprintable() or len(email) > _MAX_ADDRESS_CHARS:
             raise BadRecord("BAD_ADDRESS", "the address is too long or has control characters")
-        profile_at = body.tell()
         # The fold carries the profile as bytes, so it must not carry what nobody can read later.
-        if value[profile_at:] != EMPTY_PROFILE:
-            read(body, PROFILE)
-            if body.tell() != len(value):
-                raise BadRecord("TRAILING_BYTES", "bytes follow the end of the record")
-        octets = len(email) if email.isascii() else len(email.encode())
-        # The length before the address takes one byte below 64 octets, else two.
-        stored_at = profile_at - octets - (1 if octets < 64 else 2)
+        if not profile_is_plain(value, head.profile_at):
+            check_profile(value, head.profile_at)
         event = value if start == SINGLE_OBJECT_BYTES else _EVENT_FRAME + value[start:]
-        return Trigger(
-            head["orgid"],
-            head["mid"],
-            head["request_id"],
-            head["index"],
-            head["reply_partition"],
-            head["rid"],
-            head["status"],
-            head["context"],
-            email,
-            event,
-            value[stored_at:],
-        )
+        return Trigger(head, event, value[head.stored_at :])
 
 
-def _check_call(fields: Mapping[str, Any]) -> None:
-    if not -1 <= fields["reply_partition"] < ACK_PARTITIONS:
+def _check_call(orgid: int, entry: int, reply_partition: int, request_id: str) -> None:
+    if not -1 <= reply_partition < ACK_PARTITIONS:
         raise BadRecord("BAD_REPLY_PARTITION", f"replies have {ACK_PARTITIONS} partitions")
-    if fields["orgid"] < 1 or fields["index"] < 0:
+    if orgid < 1 or not 0 <= entry <= _MAX_INT:
         raise BadRecord("BAD_FIELD", "orgid or index is out of range")
-    if len(fields["request_id"]) > MAX_REQUEST_ID_CHARS:
+    if len(request_id) > MAX_REQUEST_ID_CHARS:
         raise BadRecord("BAD_REQUEST_ID", f"at most {MAX_REQUEST_ID_CHARS} characters")

@@ -8,6 +8,7 @@ from typing import Any
 from fastavro import schemaless_writer
 
 from schemas.codec import current_schema, fields_after, fields_until, read
+from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.records import RECIPIENT_TRIGGERED
 from schemas.varint import decode_long, encode_bytes, encode_long
@@ -56,6 +57,15 @@ def send_of(
         encode_bytes(context),
     )
     return b"%d:#%d" % (orgid, rid), frame + b"".join(body) + rest
+
+
+def check_profile(event: bytes, at: int) -> None:
+    """Raise BadRecord unless the profile at *at* can be read, and ends the event."""
+    body = BytesIO(event)
+    body.seek(at)
+    read(body, PROFILE)
+    if body.tell() != len(event):
+        raise BadRecord("TRAILING_BYTES", "bytes follow the end of the record")
 
 
 def _parts(value: bytes) -> tuple[int, bytes, bytes]:

@@ -33,7 +33,7 @@ def apply_trigger(
 ) -> None:
     """Fold one trigger: decide everything first, then write, so that a failure leaves no trace."""
     _check_key(state, trigger, key)
-    mailing = state.mailings.get((trigger.orgid, trigger.mid))
+    mailing = state.mailings.get((trigger.head.orgid, trigger.head.mid))
     if mailing is None:
         _acknowledge(effects, trigger, Outcome.UNKNOWN_MAILING)
         return
@@ -41,22 +41,22 @@ def apply_trigger(
     if closed is not None:
         _reject(state, mailing, effects, trigger, closed)
         return
-    if trigger.rid:
+    if trigger.head.rid:
         _trigger_by_rid(state, mailing, trigger, offset, effects)
     else:
         _trigger_by_address(state, mailing, trigger, offset, key or b"", effects)
 
 
 def _check_key(state: PartitionState, trigger: Trigger, key: bytes | None) -> None:
-    if trigger.rid:
+    if trigger.head.rid:
         fits = (
-            key == rid_key(trigger.orgid, trigger.rid)
-            and partition_of_rid(trigger.rid) == state.partition
+            key == rid_key(trigger.head.orgid, trigger.head.rid)
+            and partition_of_rid(trigger.head.rid) == state.partition
         )
-    elif "@" not in trigger.email:
+    elif "@" not in trigger.head.email:
         raise BadRecord("NO_RECIPIENT", "the event names neither a rid nor an address")
     else:
-        fits = key == recipient_key(trigger.orgid, trigger.email)
+        fits = key == recipient_key(trigger.head.orgid, trigger.head.email)
     if not fits:
         raise BadRecord("FOREIGN_KEY", "the record's key is not that of its recipient")
 
@@ -81,7 +81,7 @@ def _trigger_by_address(
         return
     rid = rid_of(offset, state.partition)
     rid_bytes = encode_long(rid)
-    status = Status.SUBSCRIBED if trigger.status == Status.NOT_GIVEN else trigger.status
+    status = Status.SUBSCRIBED if trigger.head.status == Status.NOT_GIVEN else trigger.head.status
     value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored)
     state.touch(mailing)
     state.recipients.put(key, value, rid)
@@ -100,12 +100,14 @@ def _trigger_by_address(
 def _trigger_by_rid(
     state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int, effects: Effects
 ) -> None:
-    key = state.recipients.key_of(trigger.rid)
+    key = state.recipients.key_of(trigger.head.rid)
     found = state.recipients.get(key) if key is not None else None
     # Another organisation's recipient answers like nobody's: rids can be guessed.
-    if key is None or found is None or not key.startswith(b"%d:" % trigger.orgid):
+    if key is None or found is None or not key.startswith(b"%d:" % trigger.head.orgid):
         _reject(state, mailing, effects, trigger, Outcome.UNKNOWN_RECIPIENT)
-    elif trigger.email and identity(trigger.email) != identity(email_of(unpack(found).stored)):
+    elif trigger.head.email and identity(trigger.head.email) != identity(
+        email_of(unpack(found).stored)
+    ):
         _reject(state, mailing, effects, trigger, Outcome.EMAIL_MISMATCH)
     else:
         _add(state, mailing, trigger, offset, found, effects)
@@ -122,7 +124,7 @@ def _add(
     """Add a message for a recipient this partition has."""
     rid, status, stored = unpack(found)
     rid_bytes = encode_long(rid)
-    duplicate_of = dedup_key(mailing.dedup, rid, trigger.context)
+    duplicate_of = dedup_key(mailing.dedup, rid, trigger.head.context)
     queue = state.queues.get(mailing.queue_id)
     state.touch(mailing)
     mailing.triggered += 1
@@ -152,7 +154,7 @@ def _keep(
 ) -> None:
     kept = message(PENDING_FRAME, rid_bytes, stored, trigger.event)
     queue_id = mailing.queue_id
-    state.add_message(queue_id, offset, kept, dedup_key(mailing.dedup, rid, trigger.context))
+    state.add_message(queue_id, offset, kept, dedup_key(mailing.dedup, rid, trigger.head.context))
     effects.state.append((pending_state_key(*queue_id, offset), kept))
 
 
@@ -168,8 +170,8 @@ def _reject(
 def _acknowledge(
     effects: Effects, trigger: Trigger, outcome: Outcome, rid_bytes: bytes = _NO_RID
 ) -> None:
-    if trigger.reply_partition < 0:
+    if trigger.head.reply_partition < 0:
         return
-    entry = encode_long(trigger.entry) + rid_bytes + _OUTCOME_BYTES[outcome]
-    call = (trigger.reply_partition, trigger.request_id)
+    entry = encode_long(trigger.head.entry) + rid_bytes + _OUTCOME_BYTES[outcome]
+    call = (trigger.head.reply_partition, trigger.head.request_id)
     effects.replies.acks.setdefault(call, []).append(entry)
