@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from streams.worker.admin import check_topics
 from streams.worker.broker import faust_broker
 from streams.worker.engine import Engine
 from streams.worker.errors import WorkerError
+from streams.worker.lag import LagProbe
 from streams.worker.registry import registry_at
 from streams.worker.settings import WorkerSettings
 from streams.worker.watchdog import Watchdog, end_process
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailing_trigger.worker")
 
 _TICK_S = 0.5
+_STOP_S = 20.0
+# Services that announce themselves at each step; their warnings stay.
+_TALKATIVE = ("faust", "mode", "aiokafka", "streams.worker.app")
 
 
 def create_app(settings: WorkerSettings) -> faust.App:
@@ -53,12 +58,19 @@ def create_app(settings: WorkerSettings) -> faust.App:
         async def on_start(self) -> None:
             engine = _engine(settings)
             engines.append(engine)
-            self.watchdog = Watchdog(lambda: engine.progress, lambda: engine.busy)
+            lag = LagProbe(settings, engine)
+            self.watchdog = Watchdog(
+                lambda: engine.progress, lambda: engine.busy or lag.events_wait()
+            )
             await engine.start()
             self.watchdog.start()
 
         async def on_stop(self) -> None:
             self.watchdog.stop()
+            # Faust waits for some things without a limit; a stop must end.
+            deadline = threading.Timer(_STOP_S, end_process, ["the stop took too long; ending"])
+            deadline.daemon = True
+            deadline.start()
             if engines:
                 await engines.pop().stop()
 
@@ -99,6 +111,8 @@ def run(settings: WorkerSettings) -> int:
     )
     if problems:
         raise WorkerError("; ".join(problems))
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
     worker = faust.Worker(create_app(settings), override_logging=False, quiet=True)
     try:
         worker.execute_from_commandline()

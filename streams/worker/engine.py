@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schemas.errors import UnknownFraming
+from schemas.errors import RegistrySilent, UnknownFraming
 from streams.core.transition import Fold
+from streams.worker.errors import WorkerError
 from streams.worker.invocations import InvocationTimer
+from streams.worker.retry import pauses
 from streams.worker.shipping import Outcome, Replier, Shipped, Shipper
 from streams.worker.source import Adoption, Chunk, Fetch, Membership, Source
 from streams.worker.suspects import Suspects
@@ -38,6 +40,8 @@ _MAX_BYTES = 64 * 1024 * 1024
 # Sends of an invocation that join a transaction: some 10 ms of work, so triggers wait no longer.
 _DRAIN_SLICE = 1_000
 _RELEASE_S = 30.0
+# Events in a registry's framing wait this long for it; the watchdog is a little slower.
+_REGISTRY_S = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,7 @@ class Engine:
     async def _ask_registry(self, chunk: Chunk, owned: Owned, unknown: UnknownFraming) -> None:
         """Learn a schema id before going on; an id nobody knows makes its event a dead letter."""
         loop = asyncio.get_running_loop()
-        known = await loop.run_in_executor(None, self._resolve, unknown.schema_id or 0)
+        known = await loop.run_in_executor(None, self._known, unknown.schema_id or 0)
         if known:
             for each in self.owned.values():
                 each.fold.learn_framing()
@@ -218,6 +222,19 @@ class Engine:
         applied = owned.fold.state.applied
         offset = next(record[0] for record in chunk.records if record[0] > applied)
         self._suspects.condemn(chunk.partition, offset, unknown.reason)
+
+    def _known(self, schema_id: int) -> bool:
+        """Ask the registry; one that is silent is asked again, for its silence decides nothing."""
+        tries = pauses(_REGISTRY_S)
+        while True:
+            try:
+                return self._resolve(schema_id)
+            except RegistrySilent as exc:
+                pause = next(tries, None)
+                if pause is None:
+                    raise WorkerError(exc.detail) from exc
+                log.warning("%s", exc.detail)
+                time.sleep(pause)
 
     def _reply(self, effects: Effects, transaction: Transaction) -> None:
         replies = effects.take_replies()
@@ -263,7 +280,7 @@ class Engine:
                 self._suspects.committed(partition, part.applied)
             return
         self._take_back(transaction, shipped)
-        if shipped.outcome is Outcome.BROKEN:
+        if shipped.outcome is Outcome.BROKEN and not self._stopping:
             await loop.run_in_executor(self._thread, self._shipper.renew)
 
     def _written(self, task: asyncio.Task[None]) -> None:

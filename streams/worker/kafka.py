@@ -66,6 +66,8 @@ def state_consumer(settings: WorkerSettings) -> Consumer:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            # The end shows in a fetch's answer, which an idle broker holds back this long.
+            "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 200_000,
         }

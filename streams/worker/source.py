@@ -114,7 +114,8 @@ class Source:
         self._rebalances = 0
         self._delivering: dict[int, int] = {}
         self.member_id = ""
-        self.restoring: set[int] = set()
+        # Up to where the log was read, transaction markers included; the watchdog looks at it.
+        self.positions: dict[int, int] = {}
 
     def start(self) -> None:
         """Join the group and begin to fetch."""
@@ -235,8 +236,13 @@ class Source:
             if message.error() is None:
                 record = (message.offset(), message.key(), message.value(), message.timestamp()[1])
                 found.setdefault(message.partition(), []).append(record)  # type: ignore[arg-type]
+            elif _is_end(message):
+                self.positions[message.partition() or 0] = message.offset() or 0
             else:
                 _check(message)
+        for partition, records in found.items():
+            end = records[-1][0] + 1
+            self.positions[partition] = max(end, self.positions.get(partition, 0))
         return found
 
     def _put(self, take: Take, size: int = 0) -> None:
@@ -273,7 +279,7 @@ class Source:
             for partition in partitions:
                 self._incarnations[partition] += 1
                 self._delivering.pop(partition, None)
-                self.restoring.discard(partition)
+                self.positions.pop(partition, None)
         if partitions:
             log.info("partitions %s %s", partitions, how)
             self._listener.release(partitions)
@@ -283,7 +289,6 @@ class Source:
             return
         self._delivering.pop(partition, None)
         consumer.pause([TopicPartition(self._settings.log, partition)])
-        self.restoring.add(partition)
         self._restorers.submit(self._take_over, partition, incarnation)
 
     def _seek(self, consumer: Consumer, partition: int, offset: int, incarnation: int) -> None:
@@ -313,7 +318,6 @@ class Source:
         self._put(Adoption(state, incarnation, consumer.consumer_group_metadata()))
         self._seek(consumer, partition, state.applied + 1, incarnation)
         consumer.resume([TopicPartition(self._settings.log, partition)])
-        self.restoring.discard(partition)
 
     def stamped(self, state: PartitionState) -> TopicPartition:
         """Return the offset that goes with *state*, with our note."""
@@ -355,6 +359,11 @@ class Source:
             self._orders.append(lambda c: self._begin_delivery(c, state, incarnation, tries))
 
 
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
+
+
 def _check(message: Message) -> None:
     """Raise what a message without a record says, unless it passes by itself."""
     error = message.error()
@@ -367,5 +376,4 @@ def _check(message: Message) -> None:
         )
     if error.fatal():
         raise KafkaException(error)
-    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-        log.warning("the log could not be read for a moment: %s", error.str())
+    log.warning("the log could not be read for a moment: %s", error.str())

@@ -20,11 +20,11 @@ log = logging.getLogger("mailing_trigger.worker.watchdog")
 # Longer than any wait of ours: a transaction and its abort take 15 s, a takeover retries itself.
 STALL_S = 60.0
 EXIT_STALLED = 70
-_LOOK_S = 1.0
+_LOOK_S = 5.0
 
 
 class Watchdog:
-    """Looks at *progress*, a number that grows, and *has_work*, once a second."""
+    """Looks at *progress*, a number that grows, and at *has_work* when it does not."""
 
     def __init__(
         self,
@@ -32,11 +32,13 @@ class Watchdog:
         has_work: Callable[[], bool],
         *,
         stall_s: float = STALL_S,
+        look_s: float = _LOOK_S,
         end: Callable[[str], None] | None = None,
     ) -> None:
         self._progress = progress
         self._has_work = has_work
         self._stall_s = stall_s
+        self._look_s = look_s
         self._end = end or end_process
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -51,7 +53,7 @@ class Watchdog:
 
     def _run(self) -> None:
         seen, since = self._progress(), time.monotonic()
-        while not self._stopped.wait(_LOOK_S):
+        while not self._stopped.wait(self._look_s):
             now = time.monotonic()
             progress = self._progress()
             if progress != seen or not self._has_work():
