@@ -11,11 +11,13 @@ RUN /opt/mailing-trigger/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /dis
  && /opt/mailing-trigger/bin/pip install --no-cache-dir /dist/*.whl
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --create-home mailing-trigger
+RUN useradd --system --uid 10001 --home-dir /var/lib/mailing-trigger --create-home mailing-trigger
 COPY --from=build /opt/mailing-trigger /opt/mailing-trigger
-ENV PATH=/opt/mailing-trigger/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/mailing-trigger/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    MAILING_TRIGGER_DATA_DIR=/var/lib/mailing-trigger
 USER mailing-trigger
-WORKDIR /home/mailing-trigger
+WORKDIR /var/lib/mailing-trigger
 # Holds for every part: the broker answers and its topics are as ours must be.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
   CMD ["mailing-trigger", "topics", "check"]

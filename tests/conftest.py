@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from streams.worker.admin import create_topics
 from tests.support import brokers
+from tests.support.environment import forget_settings
 from tests.support.processes import Processes
 from tests.support.topics import fresh_prefix, remove_topics
 
@@ -26,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="embedded|container|HOST:PORT",
         help="the broker to test on (default: embedded)",
     )
+
+
+def pytest_configure() -> None:
+    forget_settings()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,9 +75,7 @@ def cluster_prefix(kafka: brokers.Broker) -> Iterator[str]:
 @pytest.fixture
 def topics(kafka: brokers.Broker, cluster_prefix: str) -> str:
     """The prefix of all our topics, created with four partitions by the product's own code."""
-    from streams.worker.admin import create_topics
-
-    create_topics(kafka.bootstrap_servers, cluster_prefix, PARTITIONS)
+    create_topics(kafka.bootstrap_servers, prefix=cluster_prefix, partitions=PARTITIONS)
     return cluster_prefix
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from tests.support.environment import REQUIRE, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from streams.embedded.broker import EmbeddedBroker
 
-REQUIRE = "MAILING_TRIGGER_TESTS_REQUIRE"
 ANSWER_WITHIN_S = 10.0
 
 
@@ -29,7 +29,7 @@ class Broker:
 
 def missing(reason: str) -> NoReturn:
     """Skip the test that asked, saying why; fail it where everything must be there."""
-    if os.environ.get(REQUIRE):
+    if REQUIRED:
         pytest.fail(f"{reason} ({REQUIRE} is set, so this is no reason to skip)", pytrace=False)
     pytest.skip(reason)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from testcontainers.core.container import DockerContainer
 
 from streams.embedded.config import server_properties
 from streams.embedded.errors import BrokerError
 from streams.embedded.ports import free_port
 from streams.embedded.readiness import wait_until_serving
+from tests.support.environment import KAFKA_IMAGE
 
-DEFAULT_IMAGE = "apache/kafka:4.1.1"
-IMAGE = os.environ.get("MAILING_TRIGGER_KAFKA_IMAGE", DEFAULT_IMAGE)
 SERVES_WITHIN_S = 90.0
 CONTROLLER_PORT = 9094
 
@@ -20,7 +17,7 @@ CONTROLLER_PORT = 9094
 class ApacheKafkaContainer(DockerContainer):
     """One Kafka node, broker and controller at once, with the embedded broker's settings."""
 
-    def __init__(self, image: str = IMAGE) -> None:
+    def __init__(self, image: str = KAFKA_IMAGE) -> None:
         super().__init__(image)
         self.host = self.get_docker_client().host()
         # The same number inside and outside: the broker must advertise the outer one, and it is

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mailing_trigger import settings
 from tests.support.brokers import missing
-from tests.support.kafka_container import DEFAULT_IMAGE
+from tests.support.environment import DEFAULT_IMAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -85,6 +86,13 @@ def test_a_service_runs_a_command_that_exists(name: str) -> None:
     command = [sys.executable, "-m", "mailing_trigger", *SERVICES[name]["command"], "--help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_is_given_settings_that_exist(name: str) -> None:
+    given: dict[str, str] = SERVICES[name]["environment"]
+    assert settings.unknown_variables(given) == []
+    assert settings.load({}, environ=given).bootstrap_servers == "kafka:9092"
 
 
 def test_compose_itself_accepts_the_file() -> None:
