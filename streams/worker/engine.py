@@ -144,7 +144,11 @@ class Engine:
                 await self._wakeup.wait()
 
     async def _step(self) -> bool:
-        """Do the next piece of work; return whether there may be more."""
+        """Do the next piece of work; return whether to look for more at once.
+
+        What is built while a transaction is being written is shipped when that ends: the wake-up
+        comes with it.
+        """
         taken = None
         if self._has_room():
             taken = self.source.take()
@@ -161,7 +165,7 @@ class Engine:
         drained = self._drain()
         if self._building is not None and self._shipping is None:
             self._ship()
-        return taken is not None or drained or self._building is not None
+        return taken is not None or drained
 
     def _has_room(self) -> bool:
         building = self._building
