@@ -99,7 +99,7 @@ class TriggerClient:
 
     async def trigger_many(
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
-    ) -> AsyncIterator[BulkAnswer]:
+    ) -> AsyncGenerator[BulkAnswer]:
         """Add any number of *recipients*, an iterable or an async one, in bounded memory.
 
         Yields what became of each, in order; an entry that was not acknowledged has a retriable
@@ -107,15 +107,17 @@ class TriggerClient:
         that calls in between stay quick. TriggerRejected when the mailing takes no triggers;
         Overloaded and LogUnavailable only after some tries.
         """
-        async for block in self.trigger_blocks(
+        blocks = self.trigger_blocks(
             orgid=orgid, mid=mid, recipients=recipients, request_id=request_id
-        ):
-            for each in block:
-                yield each
+        )
+        async with aclosing(blocks):
+            async for block in blocks:
+                for each in block:
+                    yield each
 
     async def trigger_blocks(
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
-    ) -> AsyncIterator[list[BulkAnswer]]:
+    ) -> AsyncGenerator[list[BulkAnswer]]:
         """Do as `trigger_many` does, with the answers in lists as they arrive."""
         blocks = blocks_of(recipients, _checked(request_id))
         async with aclosing(self.exchange_blocks(blocks, orgid=orgid, mid=mid)) as answered:

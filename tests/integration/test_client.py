@@ -1,0 +1,582 @@
+"""A client against a real broker; the workers are played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from producers import (
+    ClientSettings,
+    ControlRefused,
+    LogUnavailable,
+    NotAcknowledged,
+    NotSetUp,
+    Overloaded,
+    SyncTriggerClient,
+    TriggerClient,
+    TriggerRejected,
+    UnknownMailing,
+    exchange,
+)
+from producers.contract.entries import OnTheFlyEntry, TriggerCall
+from producers.contract.recipients import read_recipients
+from producers.in_flight import InFlight
+from schemas.ids import mailing_key, rid_of
+from schemas.partition import partition_for
+from schemas.records import (
+    ACKNOWLEDGEMENT,
+    MAILING_ANSWER,
+    MAILING_DEFINED,
+    MAILING_QUERIED,
+    ControlOutcome,
+    Outcome,
+)
+from schemas.topics import ACK_PARTITIONS, ACKS, LOG
+from tests.support.fake_worker import FakeWorker, Reply, ack, created
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from confluent_kafka import Message
+
+    from streams.embedded.broker import EmbeddedBroker
+    from tests.support.brokers import Broker
+
+PARTITIONS = 4
+SOON_S = 1.5  # for tests in which an answer never comes
+
+
+@asynccontextmanager
+async def opened(
+    kafka: Broker, prefix: str, *, ack_timeout_s: float = 20.0
+) -> AsyncIterator[TriggerClient]:
+    settings = ClientSettings(kafka.bootstrap_servers, prefix, ack_timeout_s=ack_timeout_s)
+    async with TriggerClient(settings) as client:
+        yield client
+
+
+def people(count: int) -> list[dict[str, object]]:
+    return [{"email": f"u{i}@domain.com", "context": {"n": i}} for i in range(count)]
+
+
+def silent(_name: str, _event: dict[str, Any], _message: Message) -> list[Reply]:
+    return []
+
+
+def rejecting_rids(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+    if event["rid"]:
+        return [ack(event, 0, "UNKNOWN_RECIPIENT")]
+    return created(name, event, message)
+
+
+# trigger
+
+
+def test_ids_come_in_the_order_of_the_call(kafka: Broker, topics: str) -> None:
+    async def run() -> list[int]:
+        async with opened(kafka, topics) as client:
+            return await client.trigger(orgid=2, mid=1, recipients=[*people(20), 1025, 4099])
+
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        ids = asyncio.run(run())
+    by_index = {}
+    for _, event, message in worker.seen:
+        offset, partition = message.offset(), message.partition()
+        assert offset is not None
+        assert partition is not None
+        by_index[event["index"]] = rid_of(offset, partition)
+    assert ids == [by_index[index] for index in range(22)]
+
+
+def test_a_known_recipient_goes_to_the_partition_its_rid_names(kafka: Broker, topics: str) -> None:
+    rids = [1024 + p for p in (3, 0, 2, 1, 3)]
+
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            await client.trigger(orgid=2, mid=1, recipients=[*rids, *people(3), *rids])
+
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        asyncio.run(run())
+    known = [(event["rid"], m) for _, event, m in worker.seen if event["rid"]]
+    assert len(known) == 10
+    for rid, message in known:
+        assert message.partition() == rid % 1024
+        assert message.key() == f"2:#{rid}".encode()
+
+
+def test_an_address_meets_the_partition_of_its_key(kafka: Broker, topics: str) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            await client.trigger(orgid=2, mid=1, recipients=people(50))
+
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        asyncio.run(run())
+    for _, _, message in worker.seen:
+        key = message.key()
+        assert isinstance(key, bytes)
+        assert message.partition() == partition_for(key, PARTITIONS)
+
+
+def test_rejected_entries_are_named_and_the_others_have_ids(kafka: Broker, topics: str) -> None:
+    async def run() -> TriggerRejected:
+        async with opened(kafka, topics) as client:
+            with pytest.raises(TriggerRejected) as caught:
+                await client.trigger(
+                    orgid=2, mid=1, recipients=[{"email": "a@b.org"}, 1025, {"email": "no address"}]
+                )
+            return caught.value
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=rejecting_rids) as worker:
+        rejected = asyncio.run(run())
+    assert [error.index for error in rejected.errors] == [1, 2]
+    assert rejected.errors[0].code == "UNKNOWN_RECIPIENT"
+    assert rejected.ids[0] is not None
+    assert rejected.ids[1:] == (None, None)
+    assert len(worker.seen) == 2
+
+
+def test_a_rid_of_a_partition_that_does_not_exist_never_reaches_the_log(
+    kafka: Broker, topics: str
+) -> None:
+    async def run() -> dict[int, tuple[Outcome, int]]:
+        async with opened(kafka, topics) as client:
+            call = read_recipients([1023, {"email": "a@b.org"}])
+            return await client.submit(call, orgid=2, mid=1)
+
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        results = asyncio.run(run())
+    assert results[0] == (Outcome.UNKNOWN_RECIPIENT, 0)
+    assert results[1][0] is Outcome.CREATED
+    assert [event["email"] for _, event, _ in worker.seen] == ["a@b.org"]
+
+
+def test_an_event_above_the_limit_never_reaches_the_log(kafka: Broker, topics: str) -> None:
+    entry = OnTheFlyEntry(0, "a@b.org", None, b"1" * 300_000, {"city": "x" * 300_000})
+
+    async def run() -> dict[int, tuple[Outcome, int]]:
+        async with opened(kafka, topics) as client:
+            call = TriggerCall((entry,), (), 1)
+            results = await client.submit(call, orgid=2, mid=1)
+            await client.trigger(orgid=2, mid=1, recipients=people(1))
+            return results
+
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        assert asyncio.run(run()) == {0: (Outcome.FAILED, 0)}
+    assert [event["email"] for _, event, _ in worker.seen] == ["u0@domain.com"]
+
+
+def test_an_entry_nobody_acknowledges_is_told_and_forgotten(kafka: Broker, topics: str) -> None:
+    def forgetful(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+        return [] if event["index"] == 1 else created(name, event, message)
+
+    async def run() -> None:
+        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
+            with pytest.raises(TriggerRejected) as caught:
+                await client.trigger(orgid=2, mid=1, recipients=people(3))
+            (error,) = caught.value.errors
+            assert (error.index, error.code, error.retriable) == (1, "NOT_ACKNOWLEDGED", True)
+            assert [rid is None for rid in caught.value.ids] == [False, True, False]
+            assert client.in_flight.entries == 0
+            assert client.in_flight.bytes == 0
+            assert not client._exchange._calls._waiting
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=forgetful):
+        asyncio.run(run())
+
+
+def test_repeated_disordered_and_foreign_answers_change_nothing(kafka: Broker, topics: str) -> None:
+    held: list[dict[str, Any]] = []
+
+    def backwards(_name: str, event: dict[str, Any], _message: Message) -> list[Reply]:
+        held.append(event)
+        if len(held) < 3:
+            return []
+        answers = [ack(e, 1024 * (e["index"] + 1), "CREATED") for e in reversed(held)]
+        foreign = {"request_id": "of another client", "entries": answers[0][1]["entries"]}
+        beyond = {**answers[0][1], "entries": [{"index": 99, "rid": 1, "outcome": "KNOWN"}]}
+        first, *rest = answers
+        wrong = [ack(e, 7, "KNOWN") for e in held if e["index"] == first[1]["entries"][0]["index"]]
+        strangers = [(ACKNOWLEDGEMENT, foreign), (ACKNOWLEDGEMENT, beyond)]
+        return [*strangers, first, *wrong, *rest, *answers]
+
+    async def run() -> list[int]:
+        async with opened(kafka, topics) as client:
+            return await client.trigger(orgid=2, mid=1, recipients=people(3))
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=backwards) as worker:
+        assert asyncio.run(run()) == [1024, 2048, 3072]
+    assert len(worker.seen) == 3
+
+
+def test_bytes_that_are_no_answer_are_skipped(kafka: Broker, topics: str) -> None:
+    def garbage(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+        for value in (b"", b"\xc3\x01garbage.", b"\x00\x00", b"\xff" * 40, b"\xc3\x01"):
+            worker._producer.produce(topics + ACKS, value, partition=event["reply_partition"])
+        return created(name, event, message)
+
+    async def run() -> list[int]:
+        async with opened(kafka, topics) as client:
+            return await client.trigger(orgid=2, mid=1, recipients=people(2))
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=garbage) as worker:
+        assert len(asyncio.run(run())) == 2
+
+
+def test_ten_thousand_recipients_are_answered_while_a_small_call_passes(
+    kafka: Broker, topics: str
+) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics, ack_timeout_s=60) as client:
+            large = asyncio.create_task(client.trigger(orgid=2, mid=1, recipients=people(10_000)))
+            small = await client.trigger(orgid=2, mid=1, recipients=[{"email": "x@y.org"}])
+            ids = await large
+            assert len(ids) == len(set(ids)) == 10_000
+            assert small[0] not in ids
+            assert client.in_flight.entries == 0
+            assert not client._exchange._calls._waiting
+
+    with FakeWorker(kafka.bootstrap_servers, topics):
+        asyncio.run(run())
+
+
+def test_too_much_in_flight_is_refused_before_anything_is_produced(
+    kafka: Broker, topics: str
+) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            client.in_flight = InFlight(max_entries=4)
+            async with asyncio.TaskGroup() as group:
+                first = group.create_task(client.trigger(orgid=2, mid=1, recipients=people(3)))
+                await asyncio.sleep(0)
+                with pytest.raises(Overloaded):
+                    await client.trigger(orgid=2, mid=1, recipients=people(2))
+                worker.answer = created
+            assert len(first.result()) == 3
+
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        asyncio.run(run())
+    assert len(worker.seen) == 3
+
+
+def test_one_request_id_is_not_used_by_two_calls_at_once(kafka: Broker, topics: str) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
+            call = client.trigger(orgid=2, mid=1, recipients=people(1), request_id="mine")
+            first = asyncio.create_task(call)
+            await asyncio.sleep(0)
+            with pytest.raises(ValueError, match="under way"):
+                await client.trigger(orgid=2, mid=1, recipients=people(1), request_id="mine")
+            with pytest.raises(TriggerRejected):
+                await first
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=silent):
+        asyncio.run(run())
+
+
+# post
+
+
+def test_a_posted_call_is_in_the_log_when_post_returns(kafka: Broker, topics: str) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            await client.post(orgid=2, mid=1, recipients=people(1200))
+
+    asyncio.run(run())
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        events = worker.events(1200)
+    assert {event["reply_partition"] for event in events} == {-1}
+    assert {event["index"] for event in events} == set(range(1200))
+
+
+def test_a_posted_call_with_a_bad_entry_produces_nothing(kafka: Broker, topics: str) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            for bad in ({"email": "nobody"}, 1023):
+                with pytest.raises(TriggerRejected) as caught:
+                    await client.post(orgid=2, mid=1, recipients=[*people(2), bad])
+                assert [error.index for error in caught.value.errors] == [2]
+            await client.post(orgid=2, mid=1, recipients=[{"email": "last@y.org"}])
+
+    asyncio.run(run())
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        assert [event["email"] for event in worker.events(1)] == ["last@y.org"]
+
+
+# bulk
+
+
+def test_bulk_answers_come_in_order_with_what_is_wrong_by_index(kafka: Broker, topics: str) -> None:
+    recipients: list[Any] = people(2000)
+    recipients[700] = {"email": "no address", "nickname": "x"}
+    recipients[1500] = 1025
+
+    async def run() -> list[Any]:
+        async with opened(kafka, topics) as client:
+            many = client.trigger_many(orgid=2, mid=1, recipients=iter(recipients))
+            return [answer async for answer in many]
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=rejecting_rids):
+        answers = asyncio.run(run())
+    wrong = [(a.index, a.error.code) for a in answers if a.error is not None]
+    assert wrong == [
+        (700, "INVALID_EMAIL"),
+        (700, "UNKNOWN_FIELD"),
+        (1500, "UNKNOWN_RECIPIENT"),
+    ]
+    good = [a.index for a in answers if a.error is None]
+    assert good == [i for i in range(2000) if i not in {700, 1500}]
+    assert all(a.rid and a.outcome is Outcome.CREATED for a in answers if a.error is None)
+
+
+def test_bulk_reads_no_further_ahead_than_its_window(kafka: Broker, topics: str) -> None:
+    asked = 0
+
+    async def source() -> AsyncIterator[dict[str, object]]:
+        nonlocal asked
+        for each in people(20_000):
+            asked += 1
+            yield each
+
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            many = client.trigger_many(orgid=2, mid=1, recipients=source())
+            async for answer in many:
+                assert answer.index == 0
+                break
+            await many.aclose()
+            assert client.in_flight.entries == 0
+
+    with FakeWorker(kafka.bootstrap_servers, topics):
+        asyncio.run(run())
+    assert 0 < asked < 5_000
+
+
+def test_bulk_stops_when_the_mailing_takes_no_triggers(kafka: Broker, topics: str) -> None:
+    def no_such(_name: str, event: dict[str, Any], _message: Message) -> list[Reply]:
+        return [ack(event, 0, "UNKNOWN_MAILING")]
+
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            with pytest.raises(TriggerRejected, match="INVALID_MAILING"):
+                async for _ in client.trigger_many(orgid=2, mid=9, recipients=people(20_000)):
+                    pass
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=no_such) as worker:
+        asyncio.run(run())
+    assert len(worker.seen) < 5_000
+
+
+# mailings
+
+
+def snapshot(event: dict[str, Any], partition: int, mid: int) -> dict[str, Any]:
+    return {
+        "orgid": event["orgid"],
+        "mid": mid,
+        "revision": 3,
+        "state": "ACTIVE",
+        "name": f"mailing {mid}",
+        "type": "api-triggered",
+        "dedup": "RECIPIENT",
+        "interval_s": 15,
+        "invocation": 1,
+        "triggered": 100,
+        "created": 10 + partition,
+        "known": 5,
+        "duplicates": 2,
+        "suppressed": 1,
+        "rejected": 0,
+        "sent": 4,
+    }
+
+
+def answer_of(event: dict[str, Any], partition: int, outcome: str = "DONE", **fields: Any) -> Reply:
+    record = {"request_id": event["request_id"], "index": partition, "outcome": outcome}
+    return MAILING_ANSWER, {**record, "revision": 3, "messages": 0, "mailings": [], **fields}
+
+
+def obeying(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+    if name != MAILING_QUERIED:
+        return [answer_of(event, p, messages=10 + p) for p in range(PARTITIONS)]
+    partition = message.partition()
+    assert partition is not None
+    mids = [event["mid"]] if event["mid"] else [5, 7, 9]
+    return [answer_of(event, partition, mailings=[snapshot(event, partition, m) for m in mids])]
+
+
+def test_a_mailing_is_defined_at_its_home_and_shown_with_the_sums_of_all(
+    kafka: Broker, topics: str
+) -> None:
+    async def run() -> Any:
+        async with opened(kafka, topics) as client:
+            return await client.define(2, 5, name="mailing 5", dedup="RECIPIENT")
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=obeying) as worker:
+        view = asyncio.run(run())
+    name, defined, message = worker.seen[0]
+    assert name == MAILING_DEFINED
+    assert message.partition() == partition_for(mailing_key(2, 5), PARTITIONS)
+    assert message.key() == mailing_key(2, 5)
+    assert (defined["origin"], defined["revision"], defined["dedup"]) == ("REQUEST", 0, "RECIPIENT")
+    assert view.created == 10 + 11 + 12 + 13
+    assert view.pending == 46 + 20 - 4 - 16
+    assert (view.name, view.state, view.revision) == ("mailing 5", "ACTIVE", 3)
+    queried = [m.partition() for n, _, m in worker.seen if n == MAILING_QUERIED]
+    assert sorted(queried) == [0, 1, 2, 3]  # type: ignore[type-var]
+
+
+def test_an_invocation_counts_the_messages_of_all_partitions(kafka: Broker, topics: str) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            invocation = await client.invoke(2, 5)
+            assert (invocation.revision, invocation.messages) == (3, 46)
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=obeying):
+        asyncio.run(run())
+
+
+def test_a_page_of_mailings_is_sorted_and_as_long_as_asked(kafka: Broker, topics: str) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            assert [view.mid for view in await client.mailings(2, limit=2)] == [5, 7]
+            with pytest.raises(ValueError, match="page"):
+                await client.mailings(2, limit=0)
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=obeying):
+        asyncio.run(run())
+
+
+def test_a_refused_request_raises_at_the_first_answer(kafka: Broker, topics: str) -> None:
+    outcomes = iter(["UNKNOWN_MAILING", "WRONG_STATE"])
+
+    def refusing(_name: str, event: dict[str, Any], _message: Message) -> list[Reply]:
+        return [answer_of(event, 2, next(outcomes))]
+
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            with pytest.raises(UnknownMailing):
+                await client.invoke(2, 5)
+            with pytest.raises(ControlRefused) as refused:
+                await client.invoke(2, 5)
+            assert refused.value.outcome is ControlOutcome.WRONG_STATE
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=refusing):
+        asyncio.run(run())
+
+
+def test_an_unknown_mailing_is_unknown_when_no_partition_has_it(kafka: Broker, topics: str) -> None:
+    def nowhere(_name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+        partition = message.partition()
+        assert partition is not None
+        return [answer_of(event, partition, "UNKNOWN_MAILING")]
+
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            with pytest.raises(UnknownMailing):
+                await client.mailing(2, 5)
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=nowhere):
+        asyncio.run(run())
+
+
+def test_a_silent_partition_is_told_with_how_many_answered(kafka: Broker, topics: str) -> None:
+    def three_of_four(_name: str, event: dict[str, Any], _message: Message) -> list[Reply]:
+        return [answer_of(event, p) for p in range(3)]
+
+    async def run() -> None:
+        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
+            with pytest.raises(NotAcknowledged) as caught:
+                await client.invoke(2, 5)
+            assert (caught.value.answered, caught.value.expected) == (3, PARTITIONS)
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=three_of_four):
+        asyncio.run(run())
+
+
+# start, loss and the blocking client
+
+
+def test_missing_topics_are_told_with_the_command_that_makes_them(
+    kafka: Broker, cluster_prefix: str
+) -> None:
+    settings = ClientSettings(kafka.bootstrap_servers, cluster_prefix)
+    with (
+        pytest.raises(NotSetUp, match="mailing-trigger topics create"),
+        SyncTriggerClient(settings),
+    ):
+        pass
+
+
+def test_acknowledgements_with_other_partitions_are_refused(
+    kafka: Broker, cluster_prefix: str
+) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    wrong = [
+        NewTopic(cluster_prefix + LOG, PARTITIONS, 1),
+        NewTopic(cluster_prefix + ACKS, ACK_PARTITIONS + 1, 1),
+    ]
+    for future in admin.create_topics(wrong).values():
+        future.result(20)
+    settings = ClientSettings(kafka.bootstrap_servers, cluster_prefix)
+    with pytest.raises(NotSetUp, match="must have 8"), SyncTriggerClient(settings):
+        pass
+
+
+def test_without_a_broker_the_client_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "START_TIMEOUT_S", 1.0)
+    address = "127.0.0.1:1"  # nobody listens there
+    with (
+        pytest.raises(LogUnavailable, match=address) as caught,
+        SyncTriggerClient(ClientSettings(address)),
+    ):
+        pass
+    assert caught.value.produced is False
+
+
+def test_the_blocking_client_does_what_the_asyncio_one_does(kafka: Broker, topics: str) -> None:
+    settings = ClientSettings(kafka.bootstrap_servers, topics)
+    with (
+        FakeWorker(kafka.bootstrap_servers, topics, answer=rejecting_rids) as worker,
+        SyncTriggerClient(settings) as client,
+    ):
+        assert len(client.trigger(orgid=2, mid=1, recipients=people(3))) == 3
+        with pytest.raises(TriggerRejected):
+            client.trigger(orgid=2, mid=1, recipients=[1025])
+        client.post(orgid=2, mid=1, recipients=people(1))
+        answers = list(client.trigger_many(orgid=2, mid=1, recipients=people(600)))
+        assert [answer.index for answer in answers] == list(range(600))
+        worker.answer = obeying
+        assert client.define(2, 5, name="mailing 5").mid == 5
+        assert client.invoke(2, 5).messages == 46
+        assert [view.mid for view in client.mailings(2)] == [5, 7, 9]
+
+
+def test_after_a_restart_of_the_broker_calls_are_answered_again(
+    own_broker: EmbeddedBroker,
+) -> None:
+    from streams.worker.admin import create_topics
+
+    create_topics(own_broker.bootstrap_servers, prefix="", partitions=PARTITIONS)
+
+    async def run() -> None:
+        settings = ClientSettings(own_broker.bootstrap_servers, ack_timeout_s=2.0)
+        async with TriggerClient(settings) as client:
+            await client.trigger(orgid=2, mid=1, recipients=people(1))
+            await asyncio.to_thread(own_broker.stop)
+            with pytest.raises(LogUnavailable):
+                await client.trigger(orgid=2, mid=1, recipients=people(1))
+            await asyncio.to_thread(own_broker.start)
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        await client.trigger(orgid=2, mid=1, recipients=people(2))
+                    except (LogUnavailable, TriggerRejected):
+                        continue
+                    break
+
+    with FakeWorker(own_broker.bootstrap_servers, ""):
+        asyncio.run(run())
