@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailing_trigger import running
@@ -25,6 +26,14 @@ def broker_of(settings: Settings) -> str:
     )
 
 
+def quiet(settings: Settings) -> dict[str, str]:
+    """Return the properties of a connection for one question, whose failure is raised.
+
+    librdkafka would print the same failure several times as well.
+    """
+    return {**settings.kafka, "log_level": "0"}
+
+
 def client_settings(settings: Settings) -> ClientSettings:
     """Return what a client of the log needs."""
     from producers.settings import ClientSettings  # noqa: PLC0415 - help must not wait for it
@@ -34,7 +43,6 @@ def client_settings(settings: Settings) -> ClientSettings:
         topic_prefix=settings.topic_prefix,
         security=settings.kafka,
         schema_registry_url=settings.schema_registry_url,
-        ack_timeout_s=settings.ack_timeout_s,
     )
 
 
@@ -58,7 +66,7 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
     from producers.bridge.settings import BridgeSettings  # noqa: PLC0415 - as above
 
     return BridgeSettings(
-        client=client_settings(settings),
+        client=replace(client_settings(settings), ack_timeout_s=settings.ack_timeout_s),
         host=settings.host,
         port=settings.port,
         credentials=settings.credentials,

@@ -18,6 +18,7 @@ from mailing_trigger.commands import (
 )
 from mailing_trigger.explain import explain
 from mailing_trigger.guard import require_ours
+from mailing_trigger.logs import be_quiet
 from mailing_trigger.settings import debug_wanted
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; whatever fails is said in one line."""
     try:
         require_ours()
+        be_quiet()
         status = app(
             args=list(sys.argv[1:] if argv is None else argv),
             prog_name=NAME,

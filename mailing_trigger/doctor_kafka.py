@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from mailing_trigger.adapters import broker_of
+from mailing_trigger.adapters import broker_of, quiet
 from mailing_trigger.errors import CommandError
 from mailing_trigger.findings import Finding, cause_and_cure, fail, ok, warn
 from schemas.topics import LOG
@@ -31,7 +31,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     except CommandError as exc:
         yield warn("broker", *cause_and_cure(str(exc)))
         return
-    admin = AdminClient({**settings.kafka, "bootstrap.servers": servers, "log_level": 0})
+    admin = AdminClient({**quiet(settings), "bootstrap.servers": servers})
     try:
         began = time.monotonic()
         brokers = len(admin.list_topics(timeout=ANSWER_WITHIN_S).brokers)
@@ -65,7 +65,7 @@ def _registry(settings: Settings) -> Iterator[Finding]:
 def _topics(settings: Settings, servers: str) -> Generator[Finding, None, list[str]]:
     """Yield what is wrong with the topics, and return it."""
     try:
-        problems = check_topics(servers, prefix=settings.topic_prefix, security=settings.kafka)
+        problems = check_topics(servers, prefix=settings.topic_prefix, security=quiet(settings))
     except AdminError as exc:
         problems = [str(exc)]
     for problem in problems:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from mailing_trigger.adapters import broker_of
+from mailing_trigger.adapters import broker_of, quiet
 from mailing_trigger.errors import CommandError
 from producers.registry import framing_from
 from schemas.codec import Codec
@@ -27,7 +27,7 @@ def read_sends(
     """Yield every committed send from the oldest on, for *within_s*; *check* may end the wait."""
     consumer = Consumer(
         {
-            **settings.kafka,
+            **quiet(settings),
             "bootstrap.servers": broker_of(settings),
             # The client insists on one; nobody joins it, for partitions are assigned.
             "group.id": "mailing-trigger-sends",

@@ -45,8 +45,10 @@ SchemaRegistryUrl = Annotated[str | None, _flag("schema_registry_url", "URL")]
 AckTimeout = Annotated[str | None, _flag("ack_timeout_s", "SECONDS")]
 LogLevel = Annotated[str | None, _flag("log_level", "LEVEL")]
 
-Orgid = Annotated[int, typer.Option("--orgid", min=1, max=2**53 - 1, help="The organisation.")]
-Mid = Annotated[int, typer.Option("--mid", min=1, max=2**53 - 1, help="The mailing.")]
+Orgid = Annotated[
+    int, typer.Option("--orgid", metavar="N", min=1, max=2**53 - 1, help="The organisation.")
+]
+Mid = Annotated[int, typer.Option("--mid", metavar="N", min=1, max=2**53 - 1, help="The mailing.")]
 
 
 def settings_of(ctx: typer.Context) -> Settings:

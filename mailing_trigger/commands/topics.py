@@ -31,7 +31,7 @@ def create(
     \b
     Example: mailing-trigger topics create --bootstrap-servers kafka:9092 --partitions 12
     """
-    from mailing_trigger.adapters import broker_of  # noqa: PLC0415
+    from mailing_trigger.adapters import broker_of, quiet  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
     from streams.worker.admin import create_topics  # noqa: PLC0415
 
@@ -41,7 +41,7 @@ def create(
         prefix=settings.topic_prefix,
         partitions=settings.partitions,
         replication=settings.replication,
-        security=settings.kafka,
+        security=quiet(settings),
     )
     for name in created:
         say(f"created {name}")
@@ -60,13 +60,13 @@ def check(
     \b
     Example: mailing-trigger topics check --bootstrap-servers kafka:9092
     """
-    from mailing_trigger.adapters import broker_of  # noqa: PLC0415
+    from mailing_trigger.adapters import broker_of, quiet  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
     from streams.worker.admin import check_topics  # noqa: PLC0415
 
     settings = options.settings_of(ctx)
     problems = check_topics(
-        broker_of(settings), prefix=settings.topic_prefix, security=settings.kafka
+        broker_of(settings), prefix=settings.topic_prefix, security=quiet(settings)
     )
     for problem in problems:
         say(problem)
