@@ -62,6 +62,7 @@ def create_app(client: Client, settings: BridgeSettings) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         trigger.close()
+        readiness.close()
 
     routes = [
         *_trigger_routes(trigger),

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from producers.bridge.ports import Client
 
-# An answer this young is proof enough; so is a probe's result, good or bad.
+# An answer this young is proof enough; so is a question's result, good or bad.
 FRESH_S = 1.0
-PROBE_S = 2.0
+# Whoever asks for readiness hears something within this. A question to a log that is down takes
+# longer, as long as the client's own timeout, and then tells which part it was.
+PATIENCE_S = 2.0
 # Any organisation will do: every partition answers a query, with an empty list if need be.
 PROBE_ORGID = 1
 
@@ -29,33 +31,50 @@ class Readiness:
         self._client = client
         self._now = now
         self._answered_at = float("-inf")
-        self._probed_at = float("-inf")
+        self._asked_at = float("-inf")
         self._problem: Problem | None = None
-        self._probing = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
 
     def answered(self) -> None:
         """Note that the processor has just answered a call in full."""
         self._answered_at = self._now()
+        self._problem = None
 
     async def check(self) -> None:
         """Return if calls are being answered; raise the 503 that names what does not answer."""
-        async with self._probing:
-            if self._now() - self._answered_at < FRESH_S:
-                return
-            if self._now() - self._probed_at >= FRESH_S:
-                self._problem = await self._probe()
-                self._probed_at = self._now()
+        if self._now() - max(self._answered_at, self._asked_at) < FRESH_S:
+            if self._problem is not None:
+                raise self._problem
+            return
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.shield(self._asking)
+        except TimeoutError:
+            raise self._problem or _unavailable(
+                "log or processor", f"no answer through the log within {PATIENCE_S:g} s"
+            ) from None
         if self._problem is not None:
             raise self._problem
 
-    async def _probe(self) -> Problem | None:
+    async def _ask(self) -> None:
         try:
-            async with asyncio.timeout(PROBE_S):
-                await self._client.mailings(PROBE_ORGID, 0, 1)
-        except (TimeoutError, NotAcknowledged):
-            detail = f"the processor does not answer: no worker replied within {PROBE_S:g} s"
-            return Problem(503, "PROCESSOR_UNAVAILABLE", detail, members={"part": "processor"})
+            await self._client.mailings(PROBE_ORGID, 0, 1)
+            self._problem = None
+        except NotAcknowledged as exc:
+            self._problem = _unavailable("processor", f"the processor does not answer: {exc}")
         except ClientError as exc:
-            problem = as_problem(exc)
-            return Problem(503, problem.code, problem.detail, members={"part": "log"})
-        return None
+            self._problem = _unavailable("log", as_problem(exc).detail)
+        finally:
+            self._asking = None
+            self._asked_at = self._now()
+
+    def close(self) -> None:
+        """Stop asking."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+
+def _unavailable(part: str, detail: str) -> Problem:
+    return Problem(503, "NOT_READY", detail, members={"part": part})

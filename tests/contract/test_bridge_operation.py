@@ -49,7 +49,6 @@ def test_a_living_process_says_so_whatever_is_behind_it() -> None:
     [
         (LogUnavailable("down", produced=False), "log"),
         (NotAcknowledged(answered=0, expected=4), "processor"),
-        (TimeoutError(), "processor"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
@@ -66,6 +65,21 @@ def test_readiness_names_the_part_that_does_not_answer(
     assert part in answer.json()["detail"]
     assert "retry-after" in answer.headers
     assert (healed.status_code, healed.json()) == (200, {"status": "ready"})
+
+
+def test_readiness_is_told_in_time_even_when_nothing_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_S", 0.0)
+    monkeypatch.setattr(readiness, "PATIENCE_S", 0.1)
+    with running(StandIn(hold=True)) as bridge:
+        answers = [bridge.http.get("/readyz") for _ in range(3)]
+        probes = bridge.client.probes
+        bridge.client.release()
+        eventually(lambda: bridge.http.get("/readyz").status_code == 200)
+
+    assert [answer.json()["part"] for answer in answers] == ["log or processor"] * 3
+    assert probes == 1, "one question at a time"
 
 
 def test_readiness_asks_the_log_once_however_often_it_is_asked(

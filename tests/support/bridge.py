@@ -76,9 +76,7 @@ class StandIn:
         self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
     ) -> dict[int, tuple[Outcome, int]]:
         self.calls.append(call)
-        if self.hold:
-            self._loop = asyncio.get_running_loop()
-            await self._go.wait()
+        await self._held()
         if self.error is not None:
             raise self.error
         return {
@@ -86,6 +84,11 @@ class StandIn:
             for entry in call.entries
             if entry.index not in self.late
         }
+
+    async def _held(self) -> None:
+        if self.hold:
+            self._loop = asyncio.get_running_loop()
+            await self._go.wait()
 
     def _result(self, orgid: int, mid: int, entry: Entry) -> tuple[Outcome, int]:
         if (orgid, mid) not in self.known:
@@ -135,6 +138,7 @@ class StandIn:
 
     async def mailings(self, orgid: int, after_mid: int, limit: int) -> list[MailingView]:
         self.probes += 1
+        await self._held()
         if self.error is not None:
             raise self.error
         return [view for (org, _), view in self.known.items() if org == orgid][:limit]
