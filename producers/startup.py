@@ -47,9 +47,7 @@ def log_partitions(log: LogWriter, settings: ClientSettings, timeout_s: float) -
     return partitions
 
 
-def _topics(
-    log: LogWriter, settings: ClientSettings, timeout_s: float
-) -> Mapping[str, Any]:
+def _topics(log: LogWriter, settings: ClientSettings, timeout_s: float) -> Mapping[str, Any]:
     try:
         topics: Mapping[str, Any] = log.list_topics(timeout_s).topics
     except KafkaException as exc:

@@ -25,6 +25,8 @@ from producers import (
 from producers.contract.entries import OnTheFlyEntry, TriggerCall
 from producers.contract.recipients import read_recipients
 from producers.in_flight import InFlight
+from schemas.codec import Codec
+from schemas.framing import SINGLE_OBJECT_BYTES, schema_text
 from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
 from schemas.records import (
@@ -32,11 +34,14 @@ from schemas.records import (
     MAILING_ANSWER,
     MAILING_DEFINED,
     MAILING_QUERIED,
+    NAMES,
+    RECIPIENT_TRIGGERED,
     ControlOutcome,
     Outcome,
 )
 from schemas.topics import ACK_PARTITIONS, ACKS, LOG
 from tests.support.fake_worker import FakeWorker, Reply, ack, created
+from tests.support.registry import RegistryStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -580,3 +585,38 @@ def test_after_a_restart_of_the_broker_calls_are_answered_again(
 
     with FakeWorker(own_broker.bootstrap_servers, ""):
         asyncio.run(run())
+
+
+def test_with_a_registry_ids_from_it_are_written_and_new_ones_learnt(
+    kafka: Broker, topics: str
+) -> None:
+    def by_registry(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+        # As a worker that has met the registry after the client did.
+        text = schema_text(ACKNOWLEDGEMENT)
+        value = Codec().encode(*created(name, event, message)[0])[SINGLE_OBJECT_BYTES:]
+        stub.texts.append(text + "\n")
+        framed = b"\x00" + len(stub.texts).to_bytes(4, "big") + value
+        worker._producer.produce(topics + ACKS, framed, partition=event["reply_partition"])
+        return []
+
+    with (
+        RegistryStub() as stub,
+        FakeWorker(kafka.bootstrap_servers, topics, answer=by_registry) as worker,
+    ):
+        settings = ClientSettings(kafka.bootstrap_servers, topics, schema_registry_url=stub.url)
+        for name, text in enumerate(map(schema_text, NAMES), 1):
+            worker._codec.framing.learn(name, text)
+        with SyncTriggerClient(settings) as client:
+            assert len(client.trigger(orgid=2, mid=1, recipients=people(1))) == 1
+    (_, _, message) = worker.seen[0]
+    value = message.value()
+    assert isinstance(value, bytes)
+    assert value[:5] == b"\x00" + (NAMES.index(RECIPIENT_TRIGGERED) + 1).to_bytes(4, "big")
+
+
+def test_a_registry_that_does_not_answer_is_told_without_its_password() -> None:
+    settings = ClientSettings("127.0.0.1:1", schema_registry_url="http://me:hunter2@127.0.0.1:1")
+    with pytest.raises(LogUnavailable) as caught, SyncTriggerClient(settings):
+        pass
+    assert "127.0.0.1:1" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
