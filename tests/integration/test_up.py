@@ -1,0 +1,138 @@
+"""Everything on one machine: it starts, keeps its data, stops in order, and says what died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from mailing_trigger import running, seed
+from streams.embedded.ports import free_port
+from tests.support.wait import eventually
+
+if TYPE_CHECKING:
+    from tests.support.processes import Processes, Running
+
+UP_WITHIN_S = 110.0
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """The settings of one machine of its own."""
+    return {
+        "MAILING_TRIGGER_DATA_DIR": str(tmp_path / "data"),
+        "MAILING_TRIGGER_PORT": str(free_port()),
+    }
+
+
+def start(processes: Processes, env: dict[str, str]) -> Running:
+    """Return when `up` has said that everything runs."""
+    up = processes.start("up", env=env)
+
+    def is_up() -> bool:
+        assert up.running(), up.output()
+        return "mailing-trigger is up" in up.output()
+
+    eventually(is_up, within_s=UP_WITHIN_S)
+    return up
+
+
+def call(env: dict[str, str]) -> list[int]:
+    """Send the seed's call and return the IDs."""
+    answer = httpx.put(
+        f"http://127.0.0.1:{env['MAILING_TRIGGER_PORT']}{seed.PATH}",
+        content=seed.BODY,
+        headers={"Content-Type": seed.CONTENT_TYPE},
+        timeout=30,
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    ids: list[int] = answer.json()
+    return ids
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the command lines of all processes below *pid*, by process id."""
+    found: dict[int, str] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text("ascii").split()):
+            line = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
+            found |= {child: line.decode()} | descendants(child)
+    return found
+
+
+def gone(pids: set[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_ctrl_c_stops_everything_and_the_data_is_there_again(
+    processes: Processes, env: dict[str, str]
+) -> None:
+    up = start(processes, env)
+    url = f"http://127.0.0.1:{env['MAILING_TRIGGER_PORT']}"
+    assert seed.curl(url) in up.output()
+    first = call(env)
+    below = set(descendants(up.pid))
+    assert len(below) == 3, "broker, worker and bridge"
+
+    assert up.stop() == 0
+    assert gone(below)
+    assert running.address(Path(env["MAILING_TRIGGER_DATA_DIR"])) is None
+
+    again = start(processes, env)
+    assert call(env) == first
+    assert again.stop() == 0
+
+
+def test_a_part_that_dies_is_named_and_takes_the_rest_with_it(
+    processes: Processes, env: dict[str, str]
+) -> None:
+    up = start(processes, env)
+    below = descendants(up.pid)
+    (worker,) = [pid for pid, line in below.items() if "mailing_trigger worker" in line]
+
+    os.kill(worker, signal.SIGKILL)
+
+    assert up.wait(within_s=30) == 1
+    assert "the worker ended by itself (signal 9)" in up.output().splitlines()[-1]
+    assert "    " in up.output().splitlines()[-2], "the end of its log"
+    assert gone(set(below))
+
+
+def test_nothing_outlives_an_up_that_was_killed(processes: Processes, env: dict[str, str]) -> None:
+    up = start(processes, env)
+    below = set(descendants(up.pid))
+
+    os.kill(up.pid, signal.SIGKILL)
+    up.wait()
+
+    eventually(lambda: gone(below))
+
+
+def test_a_port_that_is_taken_is_one_line_before_anything_starts(
+    processes: Processes, env: dict[str, str]
+) -> None:
+    with socket.create_server(("127.0.0.1", int(env["MAILING_TRIGGER_PORT"]))):
+        up = processes.start("up", env=env)
+        assert up.wait(within_s=30) == 1
+    (line,) = up.output().splitlines()
+    assert f"port {env['MAILING_TRIGGER_PORT']} is taken" in line
+    assert "--port" in line
+
+
+def test_a_second_up_on_the_same_data_is_refused_and_harms_nothing(
+    processes: Processes, env: dict[str, str]
+) -> None:
+    start(processes, env)
+
+    second = processes.start("up", env=env | {"MAILING_TRIGGER_PORT": str(free_port())})
+
+    assert second.wait(within_s=60) == 1
+    assert "is in use" in second.output().splitlines()[-1]
+    assert running.address(Path(env["MAILING_TRIGGER_DATA_DIR"])) is not None
+    assert len(call(env)) == 1
