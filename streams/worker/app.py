@@ -38,6 +38,10 @@ def create_app(settings: WorkerSettings) -> faust.App:
         # Its own group: the leader topic's rebalances are not those of our log.
         f"{settings.topic_prefix}{settings.group}-faust",
         **faust_broker(settings),
+        # A start waits for Faust's group to agree, which a killed member delays until its session
+        # ends: a minute by default, and no shorter than our own would help nobody.
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 3,
         datadir=str(settings.data_dir),
         store="memory://",
         topic_partitions=1,
