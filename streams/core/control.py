@@ -55,6 +55,10 @@ class ControlFold:
         else:
             self._answer(event, effects, ControlOutcome.DONE, mailings=self._page(event))
 
+    def fail(self, event: Record, effects: Effects) -> None:
+        """Answer an event that became a dead letter, so that nobody waits for it."""
+        self._answer(event, effects, ControlOutcome.FAILED)
+
     def _define(self, event: Record, effects: Effects) -> None:
         if not (
             1 <= len(event["name"]) <= _MAX_NAME_CHARS and len(event["type"]) <= _MAX_TYPE_CHARS
@@ -62,6 +66,8 @@ class ControlFold:
             raise BadRecord("BAD_FIELD", f"a name has 1 to {_MAX_NAME_CHARS} characters")
         if event["mid"] < 1 or event["interval_s"] < 0:
             raise BadRecord("BAD_FIELD", "mid or interval is out of range")
+        if event["origin"] == Origin.TIMER:
+            raise BadRecord("BAD_FIELD", "no timer defines a mailing")
         mailing = self._state.mailings.get((event["orgid"], event["mid"]))
         revision = self._revision(event, mailing)
         if revision is None:
@@ -130,15 +136,19 @@ class ControlFold:
             return 0
         mailing.cuts += (Cut(mailing.invocation, offset),)
         self._state.drains.append(queue_id)
+        # Nothing joins a cut queue, so nothing in it can be doubled.
+        queue.seen = set()
         return len(queue.messages)
 
     def _revision(self, event: Record, mailing: Mailing | None) -> int | None:
         """Return the revision this event has here, or None when it is to be ignored."""
         known = mailing.revision if mailing is not None else 0
+        home = partition_for(mailing_key(event["orgid"], event["mid"]), self._state.partitions)
         if event["origin"] == Origin.COPY:
+            if self._state.partition == home:
+                raise BadRecord("NOT_HOME", "the home partition judges, it takes no copies")
             revision: int = event["revision"]
             return revision if revision > known else None
-        home = partition_for(mailing_key(event["orgid"], event["mid"]), self._state.partitions)
         if self._state.partition != home:
             raise BadRecord("NOT_HOME", f"requests for this mailing belong on partition {home}")
         return known + 1

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from schemas.records import DedupPolicy, MailingPhase
+from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +160,7 @@ class PartitionState:
             mailing
             for orgid, mid, invocation in self.queues
             if (mailing := self.mailings[orgid, mid]).invocation + 1 == invocation
+            and mailing.type == API_TRIGGERED
             and mailing.interval_s
             and mailing.state is MailingPhase.ACTIVE
         ]
@@ -182,13 +183,14 @@ class PartitionState:
 
     def _undo(self, journal: Journal, dedup_keys: Callable[[Mailing, Queue], set[object]]) -> None:
         self.seq, self.applied = journal.seq, journal.applied
-        # Whose open queue has to find its dedup keys again: it was cut, or its policy changed.
+        # Whose open queue has to find its dedup keys again: it was cut, or its policy may have
+        # changed, even there and back.
         reopened: set[MailingId] = set()
         for ident, before in journal.mailings.items():
             now = self.mailings.pop(ident)
             if before is not None:
                 self.mailings[ident] = before
-                if (before.invocation, before.dedup) != (now.invocation, now.dedup):
+                if (before.invocation, before.revision) != (now.invocation, now.revision):
                     reopened.add(ident)
         for queue_id, taken in reversed(journal.drained):
             rest = self.queues.get(queue_id, Queue())

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
 from schemas.errors import UnknownFraming, WireError
-from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND
+from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND, Outcome
 from schemas.topics import MAX_ACK_ENTRIES
 from schemas.varint import encode_bytes, encode_long
 from streams.core.changelog import dedup_keys, poison_state, seal
 from streams.core.control import ControlFold
 from streams.core.drain import drain
 from streams.core.effects import DeadLetter, Effects
+from streams.core.errors import StateError
 from streams.core.events import Control, EventReader, Trigger
-from streams.core.trigger import apply_trigger
+from streams.core.trigger import acknowledge, apply_trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,31 +61,27 @@ class Fold:
         for offset, key, value, log_time_ms in records:
             if offset <= state.applied:
                 continue
+            event = None
             try:
-                event = self._event(offset, value, poison)
+                event = self._reader.read(value)
+                _refuse_poison(offset, poison)
                 if isinstance(event, Trigger):
                     apply_trigger(state, event, offset, key, effects)
                 else:
                     self._control.apply(event.name, event.fields, (offset, log_time_ms), effects)
             except UnknownFraming as exc:
-                if exc.schema_id is not None:
+                if exc.schema_id is not None and offset not in poison:
                     raise
-                self._bury(offset, key, value, exc.reason, exc.detail, effects)
+                self._bury(DeadLetter(offset, exc.reason, exc.detail, key, value), event, effects)
             except WireError as exc:
-                self._bury(offset, key, value, exc.reason, exc.detail, effects)
-            except MemoryError:
+                self._bury(DeadLetter(offset, exc.reason, exc.detail, key, value), event, effects)
+            except (MemoryError, OSError, StateError):
+                # The machine's fault, not the event's: another try decides otherwise.
                 raise
             except Exception as exc:  # noqa: BLE001 - one event must not stop those after it
-                reason = type(exc).__name__
-                self._bury(offset, key, value, "FOLD_RAISED", f"the fold raised {reason}", effects)
+                detail = f"the fold raised {type(exc).__name__}"
+                self._bury(DeadLetter(offset, "FOLD_RAISED", detail, key, value), event, effects)
             state.applied = offset
-
-    def _event(
-        self, offset: int, value: bytes | None, poison: Mapping[int, str]
-    ) -> Trigger | Control:
-        if offset in poison:
-            raise PoisonedEvent(poison[offset])
-        return self._reader.read(value)
 
     def drain(self, limit: int, effects: Effects) -> int:
         """Send at most *limit* messages of what was invoked; return how many."""
@@ -102,17 +99,19 @@ class Fold:
         """Undo every transaction that was not kept."""
         self.state.rollback(dedup_keys)
 
-    @staticmethod
-    def _bury(
-        offset: int,
-        key: bytes | None,
-        value: bytes | None,
-        reason: str,
-        detail: str,
-        effects: Effects,
-    ) -> None:
-        effects.dead_letters.append(DeadLetter(offset, reason, detail, key, value))
-        effects.state.append(poison_state(offset, reason, detail))
+    def _bury(self, letter: DeadLetter, event: Trigger | Control | None, effects: Effects) -> None:
+        """Lay an event aside; whoever waits for it, as far as it could be read, is told."""
+        effects.dead_letters.append(letter)
+        effects.state.append(poison_state(letter.offset, letter.reason, letter.detail))
+        if isinstance(event, Trigger):
+            acknowledge(effects, event, Outcome.FAILED)
+        elif event is not None:
+            self._control.fail(event.fields, effects)
+
+
+def _refuse_poison(offset: int, poison: Mapping[int, str]) -> None:
+    if offset in poison:
+        raise PoisonedEvent(poison[offset])
 
 
 class PoisonedEvent(WireError):

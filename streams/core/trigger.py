@@ -35,7 +35,7 @@ def apply_trigger(
     _check_key(state, trigger, key)
     mailing = state.mailings.get((trigger.head.orgid, trigger.head.mid))
     if mailing is None:
-        _acknowledge(effects, trigger, Outcome.UNKNOWN_MAILING)
+        acknowledge(effects, trigger, Outcome.UNKNOWN_MAILING)
         return
     closed = _refusal(mailing)
     if closed is not None:
@@ -84,17 +84,17 @@ def _trigger_by_address(
     status = Status.SUBSCRIBED if trigger.head.status == Status.NOT_GIVEN else trigger.head.status
     value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored)
     state.touch(mailing)
-    state.recipients.put(key, value, rid)
-    effects.state.append((recipient_state_key(key), value))
-    mailing.triggered += 1
-    mailing.created += 1
     outcome = Outcome.CREATED
     if status == Status.UNSUBSCRIBED:
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
     else:
         _keep(state, mailing, trigger, offset, rid, rid_bytes, b"", effects)
-    _acknowledge(effects, trigger, outcome, rid_bytes)
+    state.recipients.put(key, value, rid)
+    effects.state.append((recipient_state_key(key), value))
+    mailing.triggered += 1
+    mailing.created += 1
+    acknowledge(effects, trigger, outcome, rid_bytes)
 
 
 def _trigger_by_rid(
@@ -127,7 +127,6 @@ def _add(
     duplicate_of = dedup_key(mailing.dedup, rid, trigger.head.context)
     queue = state.queues.get(mailing.queue_id)
     state.touch(mailing)
-    mailing.triggered += 1
     if status == Status.UNSUBSCRIBED:
         mailing.known += 1
         mailing.suppressed += 1
@@ -136,10 +135,11 @@ def _add(
         mailing.duplicates += 1
         outcome = Outcome.DUPLICATE
     else:
+        _keep(state, mailing, trigger, offset, rid, rid_bytes, stored, effects)
         mailing.known += 1
         outcome = Outcome.KNOWN
-        _keep(state, mailing, trigger, offset, rid, rid_bytes, stored, effects)
-    _acknowledge(effects, trigger, outcome, rid_bytes)
+    mailing.triggered += 1
+    acknowledge(effects, trigger, outcome, rid_bytes)
 
 
 def _keep(
@@ -154,8 +154,9 @@ def _keep(
 ) -> None:
     kept = message(PENDING_FRAME, rid_bytes, stored, trigger.event)
     queue_id = mailing.queue_id
+    record = (pending_state_key(*queue_id, offset), kept)
     state.add_message(queue_id, offset, kept, dedup_key(mailing.dedup, rid, trigger.head.context))
-    effects.state.append((pending_state_key(*queue_id, offset), kept))
+    effects.state.append(record)
 
 
 def _reject(
@@ -164,12 +165,13 @@ def _reject(
     state.touch(mailing)
     mailing.triggered += 1
     mailing.rejected += 1
-    _acknowledge(effects, trigger, outcome)
+    acknowledge(effects, trigger, outcome)
 
 
-def _acknowledge(
+def acknowledge(
     effects: Effects, trigger: Trigger, outcome: Outcome, rid_bytes: bytes = _NO_RID
 ) -> None:
+    """Tell the caller what became of an entry, when there is one who waits."""
     if trigger.head.reply_partition < 0:
         return
     entry = encode_long(trigger.head.entry) + rid_bytes + _OUTCOME_BYTES[outcome]

@@ -1,0 +1,134 @@
+"""Events of the log as producers write them, and logs made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.codec import Codec
+from schemas.ids import mailing_key, recipient_key, rid_key
+from schemas.records import (
+    API_TRIGGERED,
+    MAILING_DEFINED,
+    MAILING_INVOKED,
+    MAILING_QUERIED,
+    RECIPIENT_TRIGGERED,
+    DedupPolicy,
+    Origin,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from streams.core.transition import LogRecord
+
+Event = tuple[bytes | None, bytes | None]
+"""(key, value)"""
+START_MS = 1_700_000_000_000
+
+CODEC = Codec()
+
+
+def triggered(
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    email: str = "",
+    rid: int = 0,
+    context: bytes = b"",
+    status: int = -1,
+    request_id: str = "call",
+    index: int = 0,
+    reply_partition: int = 0,
+    **profile: object,
+) -> Event:
+    """A recipient of a call; by *rid* when there is one, else by *email*."""
+    record = {
+        "orgid": orgid,
+        "mid": mid,
+        "request_id": request_id,
+        "index": index,
+        "reply_partition": reply_partition,
+        "rid": rid,
+        "status": status,
+        "context": context,
+        "email": email,
+    }
+    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
+    return key, CODEC.encode(RECIPIENT_TRIGGERED, record | profile)
+
+
+def defined(
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    dedup: DedupPolicy = DedupPolicy.RECIPIENT_CONTEXT,
+    type: str = API_TRIGGERED,  # noqa: A002 - the field's name
+    name: str = "A mailing",
+    interval_s: int = 15,
+    origin: Origin = Origin.REQUEST,
+    revision: int = 0,
+    request_id: str = "define",
+    reply_partition: int = 0,
+) -> Event:
+    """A mailing is defined or changed."""
+    record = _control(orgid, mid, request_id, reply_partition) | {
+        "origin": origin,
+        "revision": revision,
+        "name": name,
+        "type": type,
+        "dedup": dedup,
+        "interval_s": interval_s,
+    }
+    return mailing_key(orgid, mid), CODEC.encode(MAILING_DEFINED, record)
+
+
+def invoked(
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    origin: Origin = Origin.REQUEST,
+    revision: int = 0,
+    invocation: int = 0,
+    request_id: str = "invoke",
+    reply_partition: int = 0,
+) -> Event:
+    """A mailing is invoked: by request, by a copy of one, or by this partition's timer."""
+    record = _control(orgid, mid, request_id, reply_partition) | {
+        "origin": origin,
+        "revision": revision,
+        "invocation": invocation,
+    }
+    return mailing_key(orgid, mid), CODEC.encode(MAILING_INVOKED, record)
+
+
+def queried(
+    orgid: int = 2,
+    mid: int = 0,
+    *,
+    after_mid: int = 0,
+    limit: int = 100,
+    request_id: str = "query",
+    reply_partition: int = 0,
+) -> Event:
+    """One mailing is asked for, or a page of them."""
+    record = _control(orgid, mid, request_id, reply_partition)
+    record |= {"after_mid": after_mid, "limit": limit}
+    return mailing_key(orgid, mid), CODEC.encode(MAILING_QUERIED, record)
+
+
+def log_of(events: Iterable[Event], *, start: int = 0) -> list[LogRecord]:
+    """The events one after another from offset *start*, a second apart."""
+    return [
+        (offset, key, value, START_MS + 1000 * offset)
+        for offset, (key, value) in enumerate(events, start)
+    ]
+
+
+def _control(orgid: int, mid: int, request_id: str, reply_partition: int) -> dict[str, object]:
+    return {
+        "orgid": orgid,
+        "mid": mid,
+        "request_id": request_id,
+        "index": 0,
+        "reply_partition": reply_partition,
+    }

@@ -1,0 +1,162 @@
+"""One partition folded in memory: what went in, what came out, what is left."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from schemas.framing import Framing
+from schemas.ids import mailing_key
+from schemas.partition import partition_for
+from schemas.records import ACKNOWLEDGEMENT, Outcome
+from streams.core.changelog import finish_load, load
+from streams.core.effects import Effects
+from streams.core.partition import PartitionState
+from streams.core.transition import Fold, encode_acks
+from streams.store.memory import MemoryRecipients
+from tests.support.events import CODEC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from streams.core.effects import DeadLetter, Replies
+    from streams.core.transition import LogRecord
+
+PARTITIONS = 4
+# The partition under test is the home of mailing 1 of organisation 2.
+HOME = partition_for(mailing_key(2, 1), PARTITIONS)
+TOPIC_ID = "topic-uuid"
+FRAMING = Framing()
+
+ChangelogRecord = tuple[bytes, bytes | None]
+
+
+class Ack(NamedTuple):
+    """One entry of an acknowledgement record."""
+
+    reply_partition: int
+    request_id: str
+    entry: int
+    rid: int
+    outcome: Outcome
+
+
+@dataclass
+class Output:
+    """Everything a fold asked for, each kind in its order."""
+
+    acks: list[Ack] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    copies: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    sends: list[tuple[bytes, bytes]] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    changelog: list[ChangelogRecord] = field(default_factory=list)
+
+    def take(self, effects: Effects) -> None:
+        """Add what one transaction asked for."""
+        replies = effects.take_replies()
+        self.acks += acks_of(replies)
+        self.answers += [(to, CODEC.decode(value)[1]) for to, value in replies.answers]
+        self.copies += replies.copies
+        self.sends += effects.sends
+        self.dead_letters += effects.dead_letters
+        self.changelog += effects.state
+
+    def calls(self) -> dict[tuple[int, str], list[Ack]]:
+        """Each call's entries in order: calls may be interleaved in any way."""
+        calls: dict[tuple[int, str], list[Ack]] = {}
+        for ack in self.acks:
+            calls.setdefault((ack.reply_partition, ack.request_id), []).append(ack)
+        return calls
+
+
+class Partition:
+    """A state, its fold, and all that came out of it."""
+
+    def __init__(self, state: PartitionState | None = None) -> None:
+        self.state = state or PartitionState(
+            HOME, PARTITIONS, MemoryRecipients(), topic_id=TOPIC_ID
+        )
+        self.fold = Fold(self.state, FRAMING)
+        self.output = Output()
+
+    def step(
+        self,
+        records: Iterable[LogRecord] = (),
+        *,
+        drain: int = 0,
+        poison: Mapping[int, str] | None = None,
+    ) -> Effects:
+        """Fold one transaction, seal it and leave it open; its effects are not in `output`."""
+        effects = Effects()
+        self.fold.begin()
+        self.fold.apply(records, effects, poison or {})
+        self.fold.drain(drain, effects)
+        self.fold.seal(effects)
+        return effects
+
+    def run(
+        self,
+        records: Iterable[LogRecord] = (),
+        *,
+        drain: int = 0,
+        poison: Mapping[int, str] | None = None,
+    ) -> Partition:
+        """Fold one transaction and keep it."""
+        effects = self.step(records, drain=drain, poison=poison)
+        self.fold.commit()
+        self.output.take(effects)
+        return self
+
+    def drain_all(self, *, slice_size: int = 1000) -> Partition:
+        """Send all that was invoked."""
+        while self.state.drains:
+            self.run(drain=slice_size)
+        return self
+
+    def sends(self) -> list[dict[str, Any]]:
+        """The sends so far, decoded."""
+        return [CODEC.decode(value)[1] for _, value in self.output.sends]
+
+    def outcomes(self) -> list[tuple[int, Outcome]]:
+        """(rid, outcome) of each acknowledged entry so far."""
+        return [(ack.rid, ack.outcome) for ack in self.output.acks]
+
+
+def acks_of(replies: Replies) -> list[Ack]:
+    """The acknowledgements as their readers see them."""
+    return [
+        Ack(to, record["request_id"], entry["index"], entry["rid"], Outcome[entry["outcome"]])
+        for to, value in encode_acks(replies, FRAMING)
+        for name, record in [CODEC.decode(value)]
+        if name == ACKNOWLEDGEMENT
+        for entry in record["entries"]
+    ]
+
+
+def rebuilt(changelog: Iterable[ChangelogRecord]) -> Partition:
+    """A partition restored from its changelog."""
+    state = PartitionState(HOME, PARTITIONS, MemoryRecipients(), topic_id=TOPIC_ID)
+    for key, value in changelog:
+        load(state, key, value)
+    finish_load(state)
+    return Partition(state)
+
+
+def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
+    """All that a state knows, to compare; how many transactions it took is `seq`."""
+    recipients = state.recipients
+    assert isinstance(recipients, MemoryRecipients)
+    return {
+        "seq": state.seq if with_seq else None,
+        "applied": state.applied,
+        "place": (state.topic_id, state.partition, state.partitions),
+        "mailings": {ident: asdict(mailing) for ident, mailing in state.mailings.items()},
+        "queues": {
+            ident: (list(queue.messages.items()), set(queue.seen))
+            for ident, queue in state.queues.items()
+        },
+        "drains": list(state.drains),
+        "recipients": dict(recipients._by_key),
+        "rids": dict(recipients._by_rid),
+    }

@@ -1,0 +1,191 @@
+"""Logs as a busy and careless world writes them, for Hypothesis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from schemas.ids import mailing_key, rid_of
+from schemas.partition import partition_for
+from schemas.records import DedupPolicy, Origin
+from tests.support.events import START_MS, Event, defined, invoked, queried, triggered
+from tests.support.folding import HOME, PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+    from streams.core.transition import LogRecord
+
+# Each row is one person in several spellings; the last two are two people.
+PEOPLE = (
+    ("user@domain.com", "USER@Domain.COM", " user@domain.com", "User@DOMAIN.com."),
+    ("zoë@exämple.org", "ZOË@EXÄMPLE.ORG", "zoe\u0308@xn--exmple-cua.org"),
+    ("a@b.org", "A@b.org"),
+    ("straße@b.org", "Straße@B.ORG"),
+    ("strasse@b.org", "STRASSE@b.org"),
+)
+MAILINGS = ((2, 1), (2, 2), (3, 1), (3, 7))
+HOMES = {
+    (org, mid): partition_for(mailing_key(org, mid), PARTITIONS)
+    for org, mid in (*MAILINGS, (2, 9), (3, 9))
+}
+CONTEXTS = (b"", b'"a"', b'{"total":1.10,"n":18446744073709551616}', b'"%s"' % (b"x" * 90))
+PROFILES: tuple[dict[str, object], ...] = (
+    {},
+    {"firstName": "John", "lastName": "Doe"},
+    {"firstName": "Jöhn", "contentType": 3, "smsContact": "+4512345678", "smsSubscribed": True},
+    {"profileData": {"size": "1.10", "vip": "true"}, "city": "Århus"},
+    {"profileData": {"size": '"L"'}},
+)
+_GOOD = triggered(email="a@b.org")
+GARBAGE: tuple[Event, ...] = (
+    (b"2:a@b.org", None),
+    (b"2:a@b.org", b""),
+    (b"2:a@b.org", b"hello"),
+    (b"2:a@b.org", b"\xc3\x01" + bytes(8) + b"body"),
+    (b"2:a@b.org", (_GOOD[1] or b"")[:-3]),
+    (b"2:a@b.org", (_GOOD[1] or b"") + b"\x00"),
+    (b"2:other@b.org", _GOOD[1]),
+    (None, _GOOD[1]),
+    triggered(email="a@b.org", reply_partition=8),
+    triggered(email="a@b.org", status=2),
+    triggered(email="a@b.org", context=bytes(600 * 1024)),
+    triggered(email="nobody"),
+    triggered(email="a\n@b.org"),
+    triggered(0, email="a@b.org"),
+    triggered(mid=0, email="a@b.org"),
+    triggered(rid=rid_of(0, HOME + 1)),
+    triggered(email="a@b.org", request_id="r" * 65),
+    defined(name=""),
+    defined(interval_s=-1),
+    defined(origin=Origin.TIMER),
+    defined(origin=Origin.COPY, revision=9),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transaction: how many records, the most sends, and whether it is kept at once."""
+
+    records: int
+    drain: int
+    kept: bool
+
+
+def plans() -> SearchStrategy[list[Step]]:
+    """How a log may be cut into transactions; it is repeated until the log ends."""
+    step = st.builds(Step, st.integers(0, 6), st.sampled_from((0, 1, 2, 5, 100)), st.booleans())
+    return st.lists(step, min_size=1, max_size=12).filter(lambda plan: any(s.records for s in plan))
+
+
+@st.composite
+def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
+    """A log of partition `HOME`, with gaps where transaction markers lie."""
+    kinds: list[Callable[[DrawFn, list[LogRecord]], Event]] = [
+        *[_by_address] * 10,
+        *[_by_rid] * 4,
+        *[_define] * 3,
+        *[_invoke] * 3,
+        _query,
+        _garbage,
+        _again,
+    ]
+    records: list[LogRecord] = []
+    offset = draw(st.integers(0, 3))
+    for org, mid in draw(st.sampled_from((MAILINGS, MAILINGS, MAILINGS[:2], ()))):
+        key, value = _definition(draw, org, mid, 1, "api-triggered")
+        records.append((offset, key, value, START_MS))
+        offset += 1
+    # Drawn together, so that Hypothesis removes whole events when it shrinks.
+    size = draw(st.integers(0, max_size))
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=size, max_size=size)):
+        key, value = kind(draw, records)
+        offset += draw(st.sampled_from((0, 0, 0, 1, 2)))
+        records.append((offset, key, value, START_MS + 10 * offset))
+        offset += 1
+    return records
+
+
+def _target(draw: DrawFn) -> tuple[int, int]:
+    return draw(st.sampled_from((*MAILINGS[:1] * 4, *MAILINGS, (2, 9))))
+
+
+def _call(draw: DrawFn) -> dict[str, object]:
+    return {
+        "request_id": draw(st.sampled_from(("call-1", "call-2", "call-3"))),
+        "reply_partition": draw(st.sampled_from((0, 7, -1))),
+    }
+
+
+def _message(draw: DrawFn) -> dict[str, object]:
+    profile = draw(st.sampled_from(PROFILES))
+    context = draw(st.sampled_from(CONTEXTS))
+    return _call(draw) | profile | {"context": context, "index": draw(st.integers(0, 3))}
+
+
+def _by_address(draw: DrawFn, _: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    email = draw(st.sampled_from(draw(st.sampled_from(PEOPLE))))
+    status = draw(st.sampled_from((*[-1] * 8, 0, 1, 3)))
+    return triggered(org, mid, email=email, status=status, **_message(draw))  # type: ignore[arg-type]
+
+
+def _by_rid(draw: DrawFn, records: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    offsets = [offset for offset, _, _, _ in records] or [0]
+    rid = rid_of(draw(st.sampled_from((*offsets, 10**6))), HOME)
+    email = draw(st.sampled_from(("", "", "", *PEOPLE[0], PEOPLE[1][0])))
+    return triggered(org, mid, rid=rid, email=email, **_message(draw))  # type: ignore[arg-type]
+
+
+def _define(draw: DrawFn, _: list[LogRecord]) -> Event:
+    kind = draw(st.sampled_from(("api-triggered",) * 9 + ("periodic",)))
+    return _definition(draw, *_target(draw), draw(st.integers(0, 5)), kind)
+
+
+def _definition(draw: DrawFn, org: int, mid: int, revision: int, kind: str) -> Event:
+    home = HOMES[org, mid] == HOME
+    return defined(
+        org,
+        mid,
+        dedup=draw(st.sampled_from(DedupPolicy)),
+        type=kind,
+        interval_s=draw(st.sampled_from((0, 15))),
+        origin=Origin.REQUEST if home else Origin.COPY,
+        revision=0 if home else revision,
+        **_call(draw),  # type: ignore[arg-type]
+    )
+
+
+def _invoke(draw: DrawFn, _: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    origin = draw(st.sampled_from(Origin))
+    return invoked(
+        org,
+        mid,
+        origin=origin,
+        revision=draw(st.integers(1, 6)) if origin is Origin.COPY else 0,
+        invocation=draw(st.integers(1, 3)) if origin is Origin.TIMER else 0,
+        **_call(draw),  # type: ignore[arg-type]
+    )
+
+
+def _query(draw: DrawFn, _: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    return queried(org, draw(st.sampled_from((0, mid))), **_call(draw))  # type: ignore[arg-type]
+
+
+def _garbage(draw: DrawFn, _: list[LogRecord]) -> Event:
+    return draw(st.sampled_from(GARBAGE))
+
+
+def _again(draw: DrawFn, records: list[LogRecord]) -> Event:
+    """The same bytes produced twice, as a retrying producer does."""
+    if not records:
+        return GARBAGE[0]
+    _, key, value, _ = draw(st.sampled_from(records))
+    return key, value

@@ -1,0 +1,115 @@
+"""Transactions end in records that rebuild the state, and can be taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.errors import BadRecord
+from schemas.records import PARTITION_META, DedupPolicy
+from schemas.topics import MAX_ACK_ENTRIES
+from streams.core.changelog import META_KEY
+from streams.core.errors import NewerState
+from streams.core.partition import FOLD_VERSION
+from tests.support.events import CODEC, defined, invoked, log_of, triggered
+from tests.support.folding import HOME, PARTITIONS, TOPIC_ID, Partition, acks_of, dump, rebuilt
+
+A = "user@domain.com"
+
+
+def meta(**changed: object) -> bytes:
+    record = {
+        "seq": 1,
+        "applied": 0,
+        "topic_id": TOPIC_ID,
+        "partitions": PARTITIONS,
+        "fold_version": FOLD_VERSION,
+    }
+    return CODEC.encode(PARTITION_META, record | changed)
+
+
+def test_the_last_record_of_a_transaction_says_how_far_the_state_goes() -> None:
+    partition = Partition().run(log_of([defined()])).run(log_of([triggered(email=A)], start=7))
+    key, value = partition.output.changelog[-1]
+    assert key == META_KEY
+    assert CODEC.decode(value)[1] == {
+        "seq": 2,
+        "applied": 7,
+        "topic_id": TOPIC_ID,
+        "partitions": PARTITIONS,
+        "fold_version": FOLD_VERSION,
+    }
+
+
+def test_a_transaction_writes_each_mailing_it_changed_once_and_no_other() -> None:
+    partition = Partition().run(log_of([defined(), defined(4, 1)]))
+    partition.output.changelog.clear()
+    events = [triggered(email=A), triggered(email=A), triggered(email="b@b.org")]
+    partition.run(log_of(events, start=2))
+    assert [key for key, _ in partition.output.changelog if key.startswith(b"m:")] == [b"m:2:1"]
+
+
+def test_state_of_a_newer_release_is_refused_with_the_cure() -> None:
+    with pytest.raises(NewerState, match=r"fold version 2, this worker knows 1: run a release"):
+        rebuilt([(META_KEY, meta(fold_version=FOLD_VERSION + 1))])
+
+
+def test_a_changelog_key_we_never_wrote_is_refused() -> None:
+    with pytest.raises(BadRecord, match="a key we never wrote"):
+        rebuilt([(b"q:1", b"")])
+
+
+def test_a_drain_under_way_goes_on_after_a_restore() -> None:
+    events = [triggered(email=f"{n}@b.org") for n in range(5)]
+    live = Partition().run(log_of([defined(), *events, invoked()]), drain=2)
+    restored = rebuilt(live.output.changelog)
+    assert dump(restored.state) == dump(live.state)
+    assert [send["email"] for send in restored.drain_all(slice_size=2).sends()] == [
+        "2@b.org",
+        "3@b.org",
+        "4@b.org",
+    ]
+    assert restored.state.mailings[2, 1].pending == 0
+
+
+def test_a_rolled_back_policy_there_and_back_leaves_no_dedup_key() -> None:
+    partition = Partition().run(log_of([defined(), triggered(email="z@b.org")]))
+    before = dump(partition.state)
+    there_and_back = [
+        defined(dedup=DedupPolicy.RECIPIENT),
+        triggered(email=A),
+        defined(dedup=DedupPolicy.RECIPIENT_CONTEXT),
+    ]
+    partition.step(log_of(there_and_back, start=2))
+    partition.fold.rollback()
+    assert dump(partition.state) == before
+
+
+def test_a_rolled_back_cut_and_drain_put_every_message_back_in_its_place() -> None:
+    events = [triggered(email=f"{n}@b.org") for n in range(4)]
+    partition = Partition().run(log_of([defined(), *events]))
+    before = dump(partition.state)
+    partition.step(log_of([invoked()], start=5), drain=2)
+    partition.step(log_of([triggered(email="0@b.org")], start=6), drain=1)
+    partition.step(drain=100)
+    partition.fold.rollback()
+    assert dump(partition.state) == before
+    partition.run(log_of([triggered(email="0@b.org")], start=5))
+    assert partition.outcomes()[-1][1].name == "DUPLICATE"
+
+
+def test_a_call_larger_than_an_ack_record_is_answered_in_several() -> None:
+    size = MAX_ACK_ENTRIES + 1
+    events = [triggered(mid=5, email=A, index=index) for index in range(size)]
+    partition = Partition()
+    effects = partition.step(log_of(events))
+    acks = acks_of(effects.take_replies())
+    assert [ack.entry for ack in acks] == list(range(size))
+    assert not effects.replies
+
+
+def test_offsets_need_not_follow_one_another() -> None:
+    partition = Partition().run(log_of([defined()]))
+    partition.run([(50, *triggered(email=A), 0), (50, *triggered(email="b@b.org"), 0)])
+    assert partition.state.applied == 50
+    assert partition.outcomes()[0][0] == 51 * 1024 + HOME
+    assert len(partition.outcomes()) == 1
