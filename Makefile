@@ -42,7 +42,7 @@ test-long: $(READY) ## The tests that take minutes
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
-	$(BIN)/pytest -m "kafka and not long" --kafka=container $(ARGS)
+	$(BIN)/pytest -m "any_broker and not long" --kafka=container $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Style and format

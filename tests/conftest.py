@@ -11,6 +11,7 @@ from tests.support import brokers
 from tests.support.environment import forget_settings
 from tests.support.processes import Processes
 from tests.support.topics import fresh_prefix, remove_topics
+from tests.support.worker import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "kafka" in getattr(item, "fixturenames", ()):
-            item.add_marker("kafka")
+            item.add_marker("any_broker")
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +86,21 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     started = Processes(tmp_path)
     yield started
     started.end_all()
+
+
+@pytest.fixture
+def cluster(
+    kafka: brokers.Broker, topics: str, processes: Processes, tmp_path: Path
+) -> Cluster:
+    """Topics, a worker group and clients of this test alone; no worker runs yet."""
+    return Cluster(kafka.bootstrap_servers, topics, tmp_path, processes)
+
+
+@pytest.fixture
+def own_cluster(own_broker: EmbeddedBroker, processes: Processes, tmp_path: Path) -> Cluster:
+    """A cluster whose broker may be stopped and killed."""
+    from streams.worker.admin import create_topics
+
+    prefix = fresh_prefix()
+    create_topics(own_broker.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    return Cluster(own_broker.bootstrap_servers, prefix, tmp_path, processes)
