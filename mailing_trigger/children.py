@@ -6,6 +6,7 @@ import logging.handlers
 import os
 import subprocess
 import sys
+import sysconfig
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ def start(
     kept = subprocess.PIPE if log else None
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid()), *argv],
-        env={**env, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        env={**env, **_importable(), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=kept,
         stderr=subprocess.STDOUT if log else None,
@@ -91,6 +92,11 @@ def start(
         )
         child.reader.start()
     return child
+
+
+def _importable() -> dict[str, str]:
+    """Return what lets a child of a plain checkout find us; installed packages need nothing."""
+    return {} if Path(sysconfig.get_path("purelib")) == ROOT else {"PYTHONPATH": str(ROOT)}
 
 
 def ended(status: int) -> str:

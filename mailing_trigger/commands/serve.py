@@ -73,8 +73,8 @@ def worker(
 ) -> None:
     """Process the log until Ctrl-C or SIGTERM.
 
-    Processes on any number of machines share the partitions. One that dies is started again,
-    at most five times in two minutes.
+    Processes on any number of machines share the partitions. One that dies is started again;
+    after five deaths in two minutes all are stopped, with exit status 1.
 
     \b
     Example: mailing-trigger worker --bootstrap-servers kafka:9092 --processes 4

@@ -1,0 +1,48 @@
+"""The pages say what is so."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mailing_trigger import seed
+from mailing_trigger.settings import load
+from tests.unit.test_cli_help import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_begins_with_the_two_commands_and_the_call() -> None:
+    first_screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+    assert f"PUT {seed.PATH}\nContent-Type: {seed.CONTENT_TYPE}\n\n{seed.BODY}" in first_screen
+
+
+def test_operations_has_every_command() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for command in {name.split()[0] for name in COMMANDS}:
+        assert re.search(rf"^\| `{command}\b", page, re.MULTILINE), command
+
+
+def test_the_settings_file_shown_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "mailing-trigger.toml"
+    file.write_text(shown, encoding="utf-8")
+
+    settings = load({}, config=file, environ={})
+
+    assert settings.replication == tomllib.loads(shown)["replication"] == 3
+    assert settings.kafka["security.protocol"] == "SASL_SSL"
