@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from producers.errors import ControlRefused, NotAcknowledged, UnknownMailing
+from producers.events import check_mailing
 from producers.exchange import unavailable
 from producers.outgoing import Slice
 from producers.waiting import Waiting
@@ -97,8 +98,8 @@ class Control:
             raise ValueError(f"a mailing's name has 1 to {MAX_NAME_CHARS} characters")
         if len(type) > MAX_TYPE_CHARS:
             raise ValueError(f"a mailing's type has at most {MAX_TYPE_CHARS} characters")
-        if mid < 1 or interval_s < 0:
-            raise ValueError("mid starts at 1, and interval_s at 0")
+        if interval_s < 0:
+            raise ValueError("interval_s starts at 0")
         definition = {
             "name": name,
             "type": type,
@@ -183,6 +184,8 @@ class Control:
 
         A refusal of a request ends the wait: no other partition will hear of it.
         """
+        # A query of mid 0 asks for a page.
+        check_mailing(orgid, mid or 1 if name == MAILING_QUERIED else mid)
         exchange = self._exchange
         request_id = uuid.uuid4().hex
         key = mailing_key(orgid, mid)

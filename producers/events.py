@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from schemas.codec import Codec
 
 NO_REPLY = -1
+MAX_ID = 2**53 - 1
 
 _ABSENT = b"\x00"
 _PRESENT = b"\x02"
@@ -27,6 +28,7 @@ class EventWriter:
     def __init__(
         self, codec: Codec, *, orgid: int, mid: int, request_id: str, reply_partition: int
     ) -> None:
+        check_mailing(orgid, mid)
         self._shared: dict[str, object] = {
             "orgid": orgid,
             "mid": mid,
@@ -78,6 +80,12 @@ class EventWriter:
         else:
             parts.append(_NO_PROFILE)
         return b"".join(parts)
+
+
+def check_mailing(orgid: int, mid: int) -> None:
+    """Raise ValueError for numbers no event may carry: the fold would answer nobody."""
+    if not (1 <= orgid <= MAX_ID and 1 <= mid <= MAX_ID):
+        raise ValueError("orgid and mid are 1 to 2^53 - 1")
 
 
 def _who(entry: Entry) -> tuple[int, int]:

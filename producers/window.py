@@ -7,6 +7,8 @@ So the window grows while answers come quickly and shrinks when they do not, as 
 from __future__ import annotations
 
 BLOCK = 250  # entries produced and answered together: about 2 ms of a worker's time
+# Never closes further: a worker folds these in about 10 ms, and less would leave it idle between.
+MIN_WINDOW = 4 * BLOCK
 MAX_WINDOW = 50_000
 # A call in between waits for about as long as the answers of bulk take.
 TARGET_S = 0.05
@@ -17,7 +19,7 @@ class Window:
     """A window in entries; it is told of every block's answer and knows no clock."""
 
     def __init__(self) -> None:
-        self.size = float(2 * BLOCK)
+        self.size = float(MIN_WINDOW)
         self._starting = True
         self._shrunk_at = 0.0
         self._quickest_s = float("inf")
@@ -39,5 +41,5 @@ class Window:
         self._starting = False
         # Once a round: the other blocks of the same queue tell the same story.
         if sent_at >= self._shrunk_at:
-            self.size = max(self.size * _SHRINK, BLOCK)
+            self.size = max(self.size * _SHRINK, MIN_WINDOW)
             self._shrunk_at = at

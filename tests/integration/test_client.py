@@ -282,6 +282,21 @@ def test_one_request_id_is_not_used_by_two_calls_at_once(kafka: Broker, topics: 
         asyncio.run(run())
 
 
+def test_numbers_no_mailing_can_have_are_refused_before_anything_is_produced(
+    kafka: Broker, topics: str
+) -> None:
+    async def run() -> None:
+        async with opened(kafka, topics) as client:
+            for orgid, mid in ((0, 1), (2, 0), (2, 2**53), (-1, 1)):
+                with pytest.raises(ValueError, match="orgid and mid"):
+                    await client.trigger(orgid=orgid, mid=mid, recipients=people(1))
+                with pytest.raises(ValueError, match="orgid and mid"):
+                    await client.invoke(orgid, mid)
+            assert client.in_flight.entries == 0
+
+    asyncio.run(run())
+
+
 # post
 
 

@@ -9,7 +9,7 @@ from producers.contract.entries import KnownEntry, OnTheFlyEntry
 from producers.events import EventWriter
 from producers.outgoing import slices
 from producers.peek import place_of_event, request_of_answer
-from producers.window import BLOCK, MAX_WINDOW, Window
+from producers.window import MAX_WINDOW, MIN_WINDOW, Window
 from schemas.codec import Codec
 from schemas.framing import Framing
 from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, NAMES, RECIPIENT_TRIGGERED, Outcome
@@ -108,8 +108,8 @@ def test_every_entry_is_in_one_batch_in_order_or_refused(
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), max_size=200))
-def test_a_window_stays_between_a_block_and_its_bound(answers: list[tuple[float, float]]) -> None:
+def test_a_window_stays_between_its_bounds(answers: list[tuple[float, float]]) -> None:
     window = Window()
     for sent_at, delay_s in answers:
         window.answered(sent_at=sent_at, answered_at=sent_at + delay_s)
-        assert BLOCK <= window.size <= MAX_WINDOW
+        assert MIN_WINDOW <= window.size <= MAX_WINDOW
