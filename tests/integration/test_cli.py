@@ -147,17 +147,19 @@ def test_without_any_broker_the_cure_is_named(tmp_path: Path) -> None:
     failed_with_one_line(done, "--bootstrap-servers", "mailing-trigger up")
 
 
-def test_the_doctor_finds_nothing_wrong_with_what_runs(
+def test_the_doctor_sees_two_worker_processes_and_nothing_wrong(
     at: dict[str, str], processes: Processes
 ) -> None:
-    processes.start("worker", "--processes", "1", env=at)
+    worker = processes.start("worker", "--processes", "2", env=at)
 
-    def healthy() -> str | None:
+    def healthy() -> bool:
+        assert worker.running(), worker.output()
         done = command("doctor", "--port", str(free_port()), env=at)
         assert done.returncode == 0, done.stdout
-        return done.stdout if "1 processes in group" in done.stdout else None
+        return "ok    workers    2 processes in group" in done.stdout
 
-    assert "fail" not in eventually(healthy)
+    assert eventually(healthy, within_s=60)
+    assert worker.stop() == 0, worker.output()
 
 
 def test_the_doctor_says_that_no_broker_answers(nowhere: dict[str, str]) -> None:
