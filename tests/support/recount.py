@@ -1,0 +1,303 @@
+"""Counting again what a test left in the topics, with a reader that is not the product's.
+
+Topics are read from their first offset to the end with a plain consumer and decoded by the
+official ``avro`` package; what has to be in them is what `tests.support.model` makes of the log.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import avro.schema
+from avro.io import BinaryDecoder, DatumReader
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from tests.support.model import COUNTERS, Model, same_person
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from producers.control import MailingView
+    from tests.support.load import Load
+    from tests.support.worker import Cluster
+
+READ_WITHIN_S = 30.0
+_NAMES = (
+    "RecipientTriggered",
+    "MailingDefined",
+    "MailingInvoked",
+    "MailingQueried",
+    "Acknowledgement",
+    "MailingAnswer",
+    "RecipientSend",
+    "DeadLetter",
+    "RecipientState",
+    "MailingState",
+    "PendingState",
+    "PartitionMeta",
+    "PoisonState",
+)
+
+
+class Raw(NamedTuple):
+    """A record as the broker gave it."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+
+def read_all(bootstrap_servers: str, topic: str, *, committed: bool = True) -> list[Raw]:
+    """Return every record of *topic* in the order of each partition."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "recount",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, READ_WITHIN_S).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        unread = set(partitions)
+        records = []
+        while unread:
+            message = consumer.poll(READ_WITHIN_S)
+            assert message is not None, f"{topic} could not be read to its end"
+            error = message.error()
+            if error is None:
+                records.append(_raw(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unread.discard(message.partition())
+        return records
+    finally:
+        consumer.close()
+
+
+def _raw(message: Any) -> Raw:
+    headers = dict(message.headers() or ())
+    return Raw(message.partition(), message.offset(), message.key(), message.value(), headers)
+
+
+class Reader:
+    """Decodes records; *ids* are those a registry has given, by record name."""
+
+    def __init__(self, ids: Mapping[str, int] | None = None) -> None:
+        self._readers: dict[bytes, tuple[str, DatumReader]] = {}
+        self._frames: dict[str, bytes] = {}
+        for name in _NAMES:
+            text = resources.files("schemas").joinpath("avro", f"{name}.avsc").read_text("utf-8")
+            schema = avro.schema.parse(text)
+            frame = b"\xc3\x01" + schema.fingerprint("CRC-64-AVRO")
+            self._frames[name] = frame
+            self._readers[frame] = (name, DatumReader(schema, schema))
+            if ids and name in ids:
+                self._readers[b"\x00" + ids[name].to_bytes(4, "big")] = self._readers[frame]
+
+    def split(self, value: bytes) -> tuple[str, DatumReader, bytes]:
+        """Return name, reader and body of a record; KeyError when it is none of ours."""
+        size = 10 if value[:1] == b"\xc3" else 5
+        return *self._readers[value[:size]], value[size:]
+
+    def read(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
+        """Return a record's name and fields."""
+        assert value is not None
+        name, reader, body = self.split(value)
+        return name, reader.read(BinaryDecoder(io.BytesIO(body)))
+
+    def plain(self, value: bytes | None) -> bytes | None:
+        """Return the record in single-object framing; whatever is not a record stays as it is."""
+        try:
+            name, _, body = self.split(value or b"")
+        except KeyError:
+            return value
+        return self._frames[name] + body
+
+
+@dataclass
+class Recount:
+    """All that is in the topics of *cluster*, and what the model makes of its log.
+
+    *poison* are the (partition, offset) that became dead letters for reasons outside the log.
+    """
+
+    cluster: Cluster
+    poison: Collection[tuple[int, int]] = ()
+    reader: Reader = field(default_factory=Reader)
+
+    def __post_init__(self) -> None:
+        self.log = self._records("mailing.recipients")
+        self.acks = self._records("mailing.acks")
+        self.sends = [self.reader.read(raw.value)[1] for raw in self._records("mailing.sends")]
+        self.dead_letters = self._records("mailing.dead-letters")
+        self.state = self._records("mailing.state")
+        self.models = self._fold()
+
+    def verify(self, *loads: Load, views: Iterable[MailingView] = ()) -> Recount:
+        """Fail unless every promise was kept; mailings must have nothing pending."""
+        self._verify_sends()
+        self._verify_acks()
+        self._verify_dead_letters()
+        self._verify_state()
+        self._verify_identities(loads)
+        for load in loads:
+            self._verify_load(load)
+        for view in views:
+            self._verify_counters(view)
+        return self
+
+    def _records(self, name: str) -> list[Raw]:
+        return read_all(self.cluster.bootstrap_servers, self.cluster.topic(name))
+
+    def _fold(self) -> dict[int, Model]:
+        homes = {}
+        for raw in self.log:
+            try:
+                _, event = self.reader.read(raw.value)
+            except Exception:  # noqa: BLE001, S112 - the model says what is dead
+                continue
+            if event.get("origin") == "REQUEST":
+                homes[event["orgid"], event["mid"]] = raw.partition
+        models = {partition: Model(partition, homes) for partition in range(4)}
+        for raw in self.log:
+            if (raw.partition, raw.offset) not in self.poison:
+                value = self.reader.plain(raw.value)
+                models[raw.partition].meet(raw.offset, raw.key, value)
+        return models
+
+    def _verify_sends(self) -> None:
+        sent = Counter(send["send_id"] for send in self.sends)
+        assert [send_id for send_id, times in sent.items() if times > 1] == []
+        expected = [send for model in self.models.values() for send in model.sends]
+        wanted = {send["send_id"]: _send(send) for send in expected}
+        found = {send["send_id"]: _send(send) for send in self.sends}
+        assert wanted.keys() - found.keys() == set(), "accepted and invoked, but never sent"
+        assert found.keys() - wanted.keys() == set(), "sent, but never accepted"
+        other = [
+            (found[send_id], wanted[send_id])
+            for send_id in found
+            if found[send_id] != wanted[send_id]
+        ]
+        assert other[:3] == []
+
+    def _verify_acks(self) -> None:
+        found: set[tuple[int, str, int, int, str]] = set()
+        answers: set[tuple[int, str, str, int]] = set()
+        for raw in self.acks:
+            name, record = self.reader.read(raw.value)
+            call = (raw.partition, record["request_id"])
+            if name == "Acknowledgement":
+                found |= {(*call, e["index"], e["rid"], e["outcome"]) for e in record["entries"]}
+            else:
+                answers.add((*call, record["outcome"], record["messages"]))
+        assert found == {ack for model in self.models.values() for ack in model.acks}
+        assert answers == {answer for m in self.models.values() for answer in m.answers}
+
+    def _verify_dead_letters(self) -> None:
+        found = Counter((raw.partition, self._place_of(raw)) for raw in self.dead_letters)
+        dead = {(p, offset) for p, model in self.models.items() for offset in model.dead}
+        assert found == Counter(dict.fromkeys(dead | set(self.poison), 1))
+
+    def _place_of(self, letter: Raw) -> int:
+        """Return the offset a dead letter names, once its headers and its value agree."""
+        _, record = self.reader.read(letter.value)
+        for name in ("topic", "partition", "offset", "reason"):
+            assert letter.headers[name].decode() == str(record[name])
+        (dead,) = (
+            r for r in self.log if (r.partition, r.offset) == (letter.partition, record["offset"])
+        )
+        assert record["topic"] == self.cluster.topic("mailing.recipients")
+        assert (record["partition"], record["key"], record["value"]) == (
+            dead.partition,
+            dead.key,
+            dead.value,
+        )
+        return int(record["offset"])
+
+    def _verify_state(self) -> None:
+        """The changelog alone, read to its end, says what the model knows."""
+        for partition, model in self.models.items():
+            records = [raw for raw in self.state if raw.partition == partition]
+            metas = [self.reader.read(raw.value)[1] for raw in records if raw.key == b"meta"]
+            # Every transaction of the partition is there, once, and none goes back.
+            assert [meta["seq"] for meta in metas] == list(range(1, len(metas) + 1))
+            applied = [meta["applied"] for meta in metas]
+            assert applied == sorted(applied)
+            last = max((raw.offset for raw in self.log if raw.partition == partition), default=-1)
+            assert max(applied, default=-1) == last
+            table = {raw.key: raw.value for raw in records}
+            self._verify_tables(model, {key: v for key, v in table.items() if v is not None})
+
+    def _verify_tables(self, model: Model, table: Mapping[bytes | None, bytes]) -> None:
+        people, mailings, pending = {}, {}, []
+        for key, value in table.items():
+            kind, _, name = (key or b"").decode().partition(":")
+            if kind == "r":
+                person = self.reader.read(value)[1]
+                people[name] = (person["rid"], person["status"], person["email"])
+            elif kind == "m":
+                mailing = self.reader.read(value)[1]
+                mailings[name] = [mailing[counter] for counter in COUNTERS]
+            elif kind == "p":
+                pending.append(name)
+        assert people == {
+            f"{org}:{address}": (p["rid"], 1 if p["status"] == -1 else p["status"], p["email"])
+            for (org, address), p in model.people.items()
+        }
+        assert mailings == {
+            f"{org}:{mid}": [mailing[counter] for counter in COUNTERS]
+            for (org, mid), mailing in model.mailings.items()
+        }
+        assert len(pending) == sum(len(mailing["queue"]) for mailing in model.mailings.values())
+
+    def _verify_identities(self, loads: Iterable[Load]) -> None:
+        ids, addresses = defaultdict(set), defaultdict(set)
+        told = [
+            (ORG_OF_LOADS, answered.email, answered.rid)
+            for load in loads
+            for answered in load.answered
+        ]
+        told += [(send["orgid"], send["email"], send["rid"]) for send in self.sends]
+        for org, email, rid in told:
+            ids[org, same_person(email)].add(rid)
+            addresses[rid].add((org, same_person(email)))
+        assert [who for who, rids in ids.items() if len(rids) > 1] == [], "one address, two IDs"
+        assert [rid for rid, who in addresses.items() if len(who) > 1] == [], (
+            "one ID, two addresses"
+        )
+
+    def _verify_load(self, load: Load) -> None:
+        assert load.answered, "a load nobody answered proves nothing"
+        sent = Counter((send["mid"], send["rid"], send["context"]) for send in self.sends)
+        for _, context, rid in load.answered:
+            message = (load.mid, rid, json.dumps(context).encode())
+            assert sent[message] >= 1, f"answered, but never sent: {message}"
+            assert sent[message] == 1, f"sent twice: {message}"
+
+    def _verify_counters(self, view: MailingView) -> None:
+        mine = [
+            model.mailings[view.orgid, view.mid]
+            for model in self.models.values()
+            if (view.orgid, view.mid) in model.mailings
+        ]
+        for counter in COUNTERS:
+            assert getattr(view, counter) == sum(mailing[counter] for mailing in mine), counter
+
+
+ORG_OF_LOADS = 2
+
+
+def _send(record: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("send_id", "orgid", "mid", "invocation", "rid", "context", "email", "firstName")
+    return {name: record.get(name) for name in names}
