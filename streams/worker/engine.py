@@ -217,14 +217,15 @@ class Engine:
 
     async def _ask_registry(self, chunk: Chunk, owned: Owned, unknown: UnknownFraming) -> None:
         """Learn a schema id before going on; an id nobody knows makes its event a dead letter."""
+        # Found before waiting: a failed transaction may take the fold back meanwhile.
+        applied = owned.fold.state.applied
+        offset = next(record[0] for record in chunk.records if record[0] > applied)
         loop = asyncio.get_running_loop()
         known = await loop.run_in_executor(None, self._known, unknown.schema_id or 0)
         if known:
             for each in self.owned.values():
                 each.fold.learn_framing()
             return
-        applied = owned.fold.state.applied
-        offset = next(record[0] for record in chunk.records if record[0] > applied)
         self._suspects.condemn(chunk.partition, offset, unknown.reason)
 
     def _known(self, schema_id: int) -> bool:
@@ -302,8 +303,9 @@ class Engine:
     def _take_back(self, transaction: Transaction, shipped: Shipped) -> None:
         """Undo a transaction that was not written, and the one built on top of it."""
         building, self._building = self._building, None
-        # The membership may be what was refused; the rewinds below bring a fresh one.
+        # The membership may be what was refused.
         self._metadata = None
+        self.source.ask_membership()
         for partition, part in transaction.parts.items():
             if shipped.error is not None and part.first is not None:
                 self._suspects.failed(partition, part.first, part.applied, shipped.error)

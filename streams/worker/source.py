@@ -72,7 +72,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The group membership as it is after a partition was rewound."""
+    """The group membership as it is now."""
 
     group_metadata: object
 
@@ -158,6 +158,11 @@ class Source:
     def rebuild(self, partition: int, incarnation: int) -> None:
         """Take the partition over anew, from its changelog."""
         self._order(partition, incarnation, lambda c, i: self._begin_takeover(c, partition, i))
+
+    def ask_membership(self) -> None:
+        """Ask for the group membership as it is now: a `Membership` follows."""
+        with self._lock:
+            self._orders.append(lambda c: self._put(Membership(c.consumer_group_metadata())))
 
     def _order(
         self, partition: int, incarnation: int, order: Callable[[Consumer, int], None]
@@ -296,7 +301,6 @@ class Source:
             return
         consumer.seek(TopicPartition(self._settings.log, partition, offset))
         self._delivering[partition] = incarnation
-        self._put(Membership(consumer.consumer_group_metadata()))
 
     def _begin_delivery(
         self, consumer: Consumer, state: PartitionState, incarnation: int, tries: Iterator[float]

@@ -48,7 +48,8 @@ class Suspects:
         if suspicion.failures < _FAILURES:
             return
         suspicion.failures = 0
-        if first == last:
+        # A lone event of its partition may have shared its transaction with other partitions'.
+        if first == last and first <= suspicion.until:
             suspicion.poison[first] = reason
         suspicion.until = max(suspicion.until, last)
 
