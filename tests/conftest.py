@@ -89,9 +89,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 @pytest.fixture
-def cluster(
-    kafka: brokers.Broker, topics: str, processes: Processes, tmp_path: Path
-) -> Cluster:
+def cluster(kafka: brokers.Broker, topics: str, processes: Processes, tmp_path: Path) -> Cluster:
     """Topics, a worker group and clients of this test alone; no worker runs yet."""
     return Cluster(kafka.bootstrap_servers, topics, tmp_path, processes)
 
