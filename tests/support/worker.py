@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -78,9 +77,11 @@ class Cluster:
         """Return an administration client."""
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
 
-    def members(self) -> dict[str, set[int]]:
-        """Return which partitions of the log each member of the worker group has."""
-        described = self.admin().describe_consumer_groups([self.group])[self.group].result(10)
+    def members(self, group: str = "") -> dict[str, set[int]]:
+        """Return which partitions each member of *group*, or of the worker group, has."""
+        group = group or self.group
+        admin = self.admin()
+        described = admin.describe_consumer_groups([group])[group].result(10)
         return {
             member.member_id: {
                 place.partition for place in member.assignment.topic_partitions or ()
@@ -117,8 +118,3 @@ async def drained(client: TriggerClient, mid: int = MID, *, orgid: int = ORG) ->
     view = await until(sent)
     assert view is not None
     return view
-
-
-def python(code: str) -> list[str]:
-    """Return the command that runs *code* as a program."""
-    return [sys.executable, "-c", code]

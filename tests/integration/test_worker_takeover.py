@@ -1,0 +1,137 @@
+"""What a worker does when group, log and state do not fit together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
+from schemas.codec import Codec
+from schemas.records import PARTITION_META
+from streams.worker.admin import create_topics
+from tests.support import raw
+from tests.support.recount import Recount
+from tests.support.wait import eventually
+from tests.support.worker import MID, ORG, all_sent
+
+if TYPE_CHECKING:
+    from producers.client import TriggerClient
+    from tests.support.worker import Cluster
+
+PEOPLE = [{"email": f"person{number}@example.org"} for number in range(40)]
+
+
+def test_a_group_offset_that_is_gone_or_too_low_changes_no_id_and_sends_nothing_twice(
+    cluster: Cluster,
+) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            told = [await _serve(cluster, client)]
+            await asyncio.to_thread(_delete_offsets, cluster)
+            told.append(await _serve(cluster, client))
+            await asyncio.to_thread(_set_offsets, cluster, 0)
+            told.append(await _serve(cluster, client))
+        assert told == [told[0]] * 3
+        recount = Recount(cluster).verify()
+        assert len(recount.sends) == 3 * len(PEOPLE)
+
+    asyncio.run(story())
+
+
+def test_a_group_offset_that_is_too_high_is_refused_until_it_is_reset_as_the_worker_says(
+    cluster: Cluster,
+) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            told = await _serve(cluster, client)
+            offsets = await asyncio.to_thread(_offsets, cluster)
+            await asyncio.to_thread(_set_offsets, cluster, 1_000_000)
+            said = await _refusal(cluster)
+            assert "somebody moved the offset forward" in said
+            assert any(f"reset the group to {offset}" in said for offset in offsets.values())
+            for partition, offset in offsets.items():
+                await asyncio.to_thread(_set_offsets, cluster, offset, [partition])
+            assert await _serve(cluster, client) == told
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_state_of_a_newer_release_is_refused(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            await _serve(cluster, client)
+        meta = {"seq": 10**6, "applied": 0, "topic_id": "", "partitions": 4, "fold_version": 99}
+        records = [(2, b"meta", Codec().encode(PARTITION_META, meta))]
+        state = cluster.topic("mailing.state")
+        await asyncio.to_thread(raw.produce, cluster.bootstrap_servers, state, records)
+        said = await _refusal(cluster)
+        assert "fold version 99" in said
+        assert "run a release at least as new" in said
+
+    asyncio.run(story())
+
+
+def test_a_log_that_was_recreated_is_refused(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            await _serve(cluster, client)
+        await asyncio.to_thread(_recreate_log, cluster)
+        said = await _refusal(cluster)
+        assert "was recreated" in said
+        assert "use a new topic prefix" in said
+
+    asyncio.run(story())
+
+
+async def _serve(cluster: Cluster, client: TriggerClient) -> list[int]:
+    """Run a worker for one call and one invocation, and return the IDs it gave."""
+    worker = cluster.start()
+    await client.define(ORG, MID, name="A mailing", interval_s=0)
+    rids = await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE)
+    await all_sent(client)
+    assert await asyncio.to_thread(worker.stop) == 0
+    return rids
+
+
+async def _refusal(cluster: Cluster) -> str:
+    """Start a worker that ends by itself, and return its output."""
+    worker = cluster.start()
+    assert await asyncio.to_thread(lambda: worker.wait(within_s=30)) > 0
+    return worker.output()
+
+
+def _offsets(cluster: Cluster) -> dict[int, int]:
+    admin = cluster.admin()
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(cluster.group)])
+    (group,) = asked.values()
+    return {place.partition: place.offset for place in group.result(10).topic_partitions}
+
+
+def _set_offsets(cluster: Cluster, offset: int, partitions: list[int] | None = None) -> None:
+    log = cluster.topic("mailing.recipients")
+    # A worker that refused has not left its group; nobody's offsets can be set before.
+    eventually(lambda: not cluster.members())
+    places = [TopicPartition(log, p, offset) for p in partitions or range(4)]
+    admin = cluster.admin()
+    request = [ConsumerGroupTopicPartitions(cluster.group, places)]
+    (altered,) = admin.alter_consumer_group_offsets(request).values()
+    assert [place.error for place in altered.result(10).topic_partitions if place.error] == []
+
+
+def _delete_offsets(cluster: Cluster) -> None:
+    admin = cluster.admin()
+    (deleted,) = admin.delete_consumer_groups([cluster.group]).values()
+    deleted.result(10)
+
+
+def _recreate_log(cluster: Cluster) -> None:
+    admin = cluster.admin()
+    log = cluster.topic("mailing.recipients")
+    for deleted in admin.delete_topics([log]).values():
+        deleted.result(10)
+    eventually(lambda: log not in admin.list_topics(timeout=10).topics)
+    eventually(
+        lambda: create_topics(cluster.bootstrap_servers, prefix=cluster.prefix, partitions=4)
+    )

@@ -1,0 +1,30 @@
+"""`mailing-trigger` with a bug in its fold: it raises on one address."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from streams.core import transition
+
+POISONED = "poison@example.org"
+KEY = b"2:poison@example.org"
+
+
+def main() -> None:
+    """Run the command line."""
+    apply_trigger = transition.apply_trigger
+
+    def broken(state: Any, trigger: Any, offset: int, key: bytes, effects: Any) -> None:
+        if key == KEY:
+            raise RuntimeError("a bug")
+        apply_trigger(state, trigger, offset, key, effects)
+
+    transition.apply_trigger = broken
+    from mailing_trigger.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
