@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from mailing_trigger.adapters import broker_of, quiet
+from mailing_trigger.adapters import broker_of, quiet, worker_settings
 from mailing_trigger.errors import CommandError
 from mailing_trigger.findings import Finding, cause_and_cure, fail, ok, warn
 from schemas.topics import LOG
@@ -77,14 +77,15 @@ def _topics(settings: Settings, servers: str) -> Generator[Finding, None, list[s
 
 def _workers(settings: Settings, admin: AdminClient) -> Iterator[Finding]:
     try:
-        members = _members(admin, settings.group)
-        behind = _behind(admin, settings)
+        group = worker_settings(settings).group_id
+        members = _members(admin, group)
+        behind = _behind(admin, settings, group)
     except KafkaException as exc:
         yield fail(
             "workers", f"the group cannot be read ({exc.args[0].str()})", "see the broker's log"
         )
         return
-    state = f"{members} processes in group {settings.group}, {behind} events behind"
+    state = f"{members} processes in group {group}, {behind} events behind"
     if not members:
         cure = "start one: `mailing-trigger worker`, or `mailing-trigger up`"
         yield warn("workers", f"none runs, {behind} events wait", cure)
@@ -102,14 +103,14 @@ def _members(admin: AdminClient, group: str) -> int:
         return 0  # a group that nobody has joined yet is an error to the broker
 
 
-def _behind(admin: AdminClient, settings: Settings) -> int:
+def _behind(admin: AdminClient, settings: Settings, group: str) -> int:
     """Return how many events of the log no worker has finished."""
     topic = settings.topic_prefix + LOG
     numbers = admin.list_topics(topic, timeout=ANSWER_WITHIN_S).topics[topic].partitions
     places = [TopicPartition(topic, number) for number in numbers]
-    asked = [ConsumerGroupTopicPartitions(settings.group, places)]
+    asked = [ConsumerGroupTopicPartitions(group, places)]
     groups = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_WITHIN_S)
-    done = groups[settings.group].result(ANSWER_WITHIN_S).topic_partitions
+    done = groups[group].result(ANSWER_WITHIN_S).topic_partitions
     newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     ends = admin.list_offsets(dict.fromkeys(places, newest))
     last = {place.partition: end.result(ANSWER_WITHIN_S).offset for place, end in ends.items()}

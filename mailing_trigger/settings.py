@@ -80,8 +80,9 @@ class Settings:
         float, About(values.seconds(0.1, 300), "seconds until a call without an answer is a 504")
     ] = 5.0
     group: Annotated[
-        str, About(values.text, "consumer group in which the workers share the log")
-    ] = "mailing-trigger"
+        str,
+        About(values.text, "consumer group of the workers; empty: topic_prefix + mailing-trigger"),
+    ] = ""
     session_timeout_s: Annotated[
         float, About(values.seconds(1, 300), "seconds until a dead worker's partitions move")
     ] = 6.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
 _R = 24
@@ -15,13 +17,11 @@ def murmur2(key: bytes) -> int:
     """
     length = len(key)
     h = (_SEED ^ length) & _MASK
-    whole = length & ~3
-    for at in range(0, whole, 4):
-        k = int.from_bytes(key[at : at + 4], "little") * _M & _MASK
-        k ^= k >> _R
-        k = k * _M & _MASK
-        h = (h * _M & _MASK) ^ k
-    tail = key[whole:]
+    words = length >> 2
+    for word in struct.unpack_from(f"<{words}I", key):
+        k = word * _M & _MASK
+        h = (h * _M & _MASK) ^ ((k ^ (k >> _R)) * _M & _MASK)
+    tail = key[words << 2 :]
     if tail:
         h ^= int.from_bytes(tail, "little")
         h = h * _M & _MASK

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
 from schemas.errors import BadRecord
+from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.records import (
     MAILING_STATE,
     PARTITION_META,
@@ -24,7 +25,7 @@ from schemas.records import (
 )
 from streams.core.dedup import dedup_key
 from streams.core.errors import NewerState
-from streams.core.messages import context_of, rid_of_message
+from streams.core.messages import context_of, message_as_current, rid_of_message
 from streams.core.partition import FOLD_VERSION, Cut, Mailing, PartitionState, Queue
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ META_KEY = b"meta"
 _CODEC = Codec()
 RECIPIENT_FRAME = _CODEC.framing.prefixes[RECIPIENT_STATE]
 PENDING_FRAME = _CODEC.framing.prefixes[PENDING_STATE]
-_CURRENT = {b"r:": (RECIPIENT_STATE, RECIPIENT_FRAME), b"p:": (PENDING_STATE, PENDING_FRAME)}
+_FRAMES = _CODEC.framing.prefixes
+_CURRENT = frozenset(_FRAMES.values())
 
 
 def recipient_state_key(key: bytes) -> bytes:
@@ -75,7 +77,7 @@ def load(state: PartitionState, key: bytes, value: bytes | None) -> None:
     kind = key[:2]
     if kind == b"r:":
         if value is not None:
-            state.recipients.load(key[2:], _as_current(kind, value))
+            state.recipients.load(key[2:], _as_current(RECIPIENT_STATE, value))
     elif kind == b"p:":
         _load_message(state, key, value)
     elif kind == b"m:":
@@ -115,7 +117,7 @@ def _load_message(state: PartitionState, key: bytes, value: bytes | None) -> Non
     if value is not None:
         if queue is None:
             queue = state.queues[queue_id] = Queue()
-        queue.messages[offset] = _as_current(key[:2], value)
+        queue.messages[offset] = message_as_current(_as_current(PENDING_STATE, value), _inside)
     elif queue is not None:
         queue.messages.pop(offset, None)
         if not queue.messages:
@@ -142,12 +144,18 @@ def _mailing(record: dict[str, object]) -> Mailing:
     return mailing
 
 
-def _as_current(kind: bytes, value: bytes) -> bytes:
+def _as_current(name: str, value: bytes) -> bytes:
     """Return *value* as today's schema writes it; only bytes of an old release are decoded."""
-    name, frame = _CURRENT[kind]
-    if value.startswith(frame):
+    if value.startswith(_FRAMES[name]):
         return value
     return _CODEC.encode(name, _CODEC.decode(value)[1])
+
+
+def _inside(value: bytes) -> bytes:
+    """Return a record kept inside another as today's schema writes it."""
+    if value[:SINGLE_OBJECT_BYTES] in _CURRENT:
+        return value
+    return _CODEC.encode(*_CODEC.decode(value))
 
 
 def _decode(value: bytes | None) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastavro import schemaless_writer
 
@@ -12,6 +12,10 @@ from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.records import RECIPIENT_TRIGGERED
 from schemas.varint import decode_long, encode_bytes, encode_long
+from streams.core.recipients import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _HEAD = fields_until(current_schema(RECIPIENT_TRIGGERED), "context")
 PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
@@ -19,9 +23,18 @@ PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
 EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
 
 
-def message(frame: bytes, rid_bytes: bytes, stored: bytes, event: bytes) -> bytes:
-    """Return a framed PendingState; *stored* is empty when the event created the recipient."""
-    return b"%b%b%b%b" % (frame, rid_bytes, encode_bytes(stored), encode_bytes(event))
+def message(frame: bytes, rid_bytes: bytes, recipient: bytes, event: bytes) -> bytes:
+    """Return a framed PendingState; *recipient* is empty when the event created it."""
+    return b"%b%b%b%b" % (frame, rid_bytes, encode_bytes(recipient), encode_bytes(event))
+
+
+def message_as_current(value: bytes, today: Callable[[bytes], bytes]) -> bytes:
+    """Return a PendingState with the records inside it brought up to date by *today*."""
+    rid, recipient, event = _parts(value)
+    kept = (today(recipient) if recipient else b"", today(event))
+    if kept == (recipient, event):
+        return value
+    return message(value[:SINGLE_OBJECT_BYTES], encode_long(rid), *kept)
 
 
 def rid_of_message(value: bytes) -> int:
@@ -43,10 +56,10 @@ def send_of(
     The call's fields stand over the recipient's stored ones; the address is as first written.
     """
     orgid, mid, invocation = queue_id
-    rid, stored, event = _parts(value)
+    rid, recipient, event = _parts(value)
     context, rest = _context_and_rest(event)
-    if stored:
-        rest = _over(stored, rest)
+    if recipient:
+        rest = _over(unpack(recipient).stored, rest)
     send_id = b"%d:%d:%d" % (rid, partition, offset)
     body = (
         encode_bytes(send_id),
@@ -71,9 +84,9 @@ def check_profile(event: bytes, at: int) -> None:
 def _parts(value: bytes) -> tuple[int, bytes, bytes]:
     rid, at = decode_long(value, SINGLE_OBJECT_BYTES)
     length, at = decode_long(value, at)
-    stored = value[at : at + length]
+    recipient = value[at : at + length]
     length, at = decode_long(value, at + length)
-    return rid, stored, value[at : at + length]
+    return rid, recipient, value[at : at + length]
 
 
 def _context_and_rest(event: bytes) -> tuple[bytes, bytes]:
@@ -85,7 +98,10 @@ def _context_and_rest(event: bytes) -> tuple[bytes, bytes]:
 
 
 def _over(stored: bytes, called: bytes) -> bytes:
-    """Return the stored address and profile with the call's fields over the stored ones."""
+    """Return the stored address and profile with the call's fields over the stored ones.
+
+    But who opted out of SMS stays out: a trigger never re-subscribes.
+    """
     length, at = decode_long(called, 0)
     call_profile = called[at + length :]
     if call_profile == EMPTY_PROFILE:
@@ -95,7 +111,7 @@ def _over(stored: bytes, called: bytes) -> bytes:
     for name, field in _profile(call_profile).items():
         if name == "profileData" and field is not None:
             merged[name] = (merged[name] or {}) | field
-        elif field is not None:
+        elif field is not None and not (name == "smsSubscribed" and merged[name] is False):
             merged[name] = field
     out = BytesIO()
     out.write(stored[: at + length])

@@ -36,7 +36,7 @@ def create_app(settings: WorkerSettings) -> faust.App:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         # Its own group: the leader topic's rebalances are not those of our log.
-        f"{settings.topic_prefix}{settings.group}-faust",
+        f"{settings.group_id}-faust",
         **faust_broker(settings),
         # A start waits for Faust's group to agree, which a killed member delays until its session
         # ends: a minute by default, and no shorter than our own would help nobody.
@@ -131,7 +131,7 @@ def _engine(settings: WorkerSettings) -> Engine:
     return Engine(
         settings,
         framing,
-        f"{settings.group}-{uuid4().hex}",
+        f"{settings.group_id}-{uuid4().hex}",
         resolve=_resolver(registry, framing),
         on_failure=_die,
     )

@@ -39,7 +39,8 @@ _MAX_EVENTS = 16_000
 _MAX_BYTES = 64 * 1024 * 1024
 # Sends of an invocation that join a transaction: some 10 ms of work, so triggers wait no longer.
 _DRAIN_SLICE = 1_000
-_RELEASE_S = 30.0
+# Longer than a transaction takes to be written or given up.
+_RELEASE_S = 60.0
 # Events in a registry's framing wait this long for it; the watchdog is a little slower.
 _REGISTRY_S = 45.0
 
@@ -303,6 +304,9 @@ class Engine:
     def _take_back(self, transaction: Transaction, shipped: Shipped) -> None:
         """Undo a transaction that was not written, and the one built on top of it."""
         building, self._building = self._building, None
+        if shipped.replies_failed:
+            # Here, between two events, so that no reply goes out ahead of one that was lost.
+            self.replier.renew()
         # The membership may be what was refused.
         self._metadata = None
         self.source.ask_membership()
@@ -343,5 +347,7 @@ class Engine:
             self.owned.pop(partition, None)
             if self._building is not None:
                 self._building.parts.pop(partition, None)
+        if self._building is not None and not self._building.parts:
+            self._building = None
         await self._settle()
         self.progress += 1

@@ -18,14 +18,14 @@ log = logging.getLogger("mailing_trigger.worker.kafka")
 Config = dict[str, Any]
 
 # A transaction whose owner died holds back every reader for this long, unless its successor
-# fences it; a live one commits in milliseconds.
-TRANSACTION_TIMEOUT_S = 10.0
+# fences it, which it does; a live one commits in milliseconds, on a broker in trouble in seconds.
+TRANSACTION_TIMEOUT_S = 30.0
 
 
 def _base(settings: WorkerSettings, role: str) -> Config:
     return {
         "bootstrap.servers": settings.bootstrap_servers,
-        "client.id": f"{settings.group}-{role}",
+        "client.id": f"{settings.group_id}-{role}",
         # A broker that restarts is asked again soon, not after the default 10 s.
         "reconnect.backoff.max.ms": 1000,
         "logger": log,
@@ -39,7 +39,7 @@ def source_consumer(settings: WorkerSettings) -> Consumer:
     return Consumer(
         _base(settings, "source")
         | {
-            "group.id": settings.group,
+            "group.id": settings.group_id,
             "partition.assignment.strategy": "cooperative-sticky",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -61,7 +61,7 @@ def state_consumer(settings: WorkerSettings) -> Consumer:
     return Consumer(
         _base(settings, "restore")
         | {
-            "group.id": f"{settings.group}-restore",
+            "group.id": f"{settings.group_id}-restore",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "MAILING_TRIGGER_"
 KAFKA_ENV_PREFIX = ENV_PREFIX + "KAFKA_"
+KAFKA_SECURITY = tuple(KAFKA_ENV_PREFIX + what for what in ("SASL_", "SECURITY_", "SSL_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class WorkerSettings:
     topic_prefix: str = ""
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
     schema_registry_url: str | None = field(default=None, repr=False)
-    group: str = "mailing-trigger"
+    # Empty: one group for each topic prefix.
+    group: str = ""
     # A dead worker's partitions move after this long. Heartbeats come from a thread of their own,
     # so a busy worker never looks dead.
     session_timeout_s: float = 6.0
@@ -43,13 +45,18 @@ class WorkerSettings:
             security={
                 name.removeprefix(KAFKA_ENV_PREFIX).lower().replace("_", "."): value
                 for name, value in environ.items()
-                if name.startswith(KAFKA_ENV_PREFIX)
+                if name.startswith(KAFKA_SECURITY)
             },
             schema_registry_url=environ.get(ENV_PREFIX + "SCHEMA_REGISTRY_URL") or None,
             group=of("GROUP", defaults.group),
             session_timeout_s=float(of("SESSION_TIMEOUT_S", str(defaults.session_timeout_s))),
             data_dir=Path(of("DATA_DIR", str(defaults.data_dir.parent))) / "worker",
         )
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group in which workers share the log."""
+        return self.group or f"{self.topic_prefix}mailing-trigger"
 
     @property
     def log(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from streams.worker.kafka import TRANSACTION_TIMEOUT_S, effects_producer, replie
 from streams.worker.retry import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from schemas.framing import Framing
     from streams.core.effects import DeadLetter, Replies
@@ -47,6 +47,7 @@ class Shipped:
 
     outcome: Outcome
     error: KafkaError | None = None
+    replies_failed: bool = False
 
 
 class Replier:
@@ -59,22 +60,17 @@ class Replier:
 
     def send(self, replies: Replies, receipt: Receipt) -> None:
         """Produce acks, answers and copies; *receipt* completes when all are delivered."""
+        batches: dict[tuple[str, int], list[tuple[bytes | None, bytes]]] = {}
         acks, log_topic = self._settings.acks, self._settings.log
-        records: list[tuple[str, int, bytes | None, bytes]] = [
-            (acks, partition, None, value)
-            for partition, value in encode_acks(replies, self._framing)
-        ]
-        records += [(acks, partition, None, value) for partition, value in replies.answers]
-        records += [(log_topic, partition, key, value) for partition, key, value in replies.copies]
+        for partition, value in (*encode_acks(replies, self._framing), *replies.answers):
+            batches.setdefault((acks, partition), []).append((None, value))
+        for partition, key, value in replies.copies:
+            batches.setdefault((log_topic, partition), []).append((key, value))
         # An idempotent producer keeps the order of a partition and never gives up on one record
         # alone, so the delivery of a partition's last record proves those before it.
-        last = {(topic, partition): at for at, (topic, partition, _, _) in enumerate(records)}
-        for at, (topic, partition, key, value) in enumerate(records):
-            report: dict[str, Any] = {}
-            if last[topic, partition] == at:
-                receipt.expect()
-                report["on_delivery"] = receipt.on_delivery
-            produce(self._producer, topic, value, key, partition=partition, **report)
+        for (topic, partition), records in batches.items():
+            receipt.expect()
+            produce_all(self._producer, topic, partition, records, receipt.on_delivery)
         self._producer.poll(0)
 
     def send_event(self, key: bytes, value: bytes, partition: int) -> None:
@@ -142,8 +138,7 @@ class Shipper:
             # 3. The replies of these effects are out: nobody is told later than others are.
             error = self._replier.wait(transaction.receipt, deadline)
             if error is not None:
-                self._replier.renew()
-                return self._abort(producer, error)
+                return replace(self._abort(producer, error), replies_failed=True)
             # 4. A partition that was rewound or given up meanwhile is not ours to commit.
             if not still_ours():
                 return self._abort(producer, None)
@@ -155,12 +150,10 @@ class Shipper:
     def _produce_effects(self, producer: Producer, transaction: Transaction) -> None:
         state, sends = self._settings.state, self._settings.sends
         for partition, part in transaction.parts.items():
-            for key, value in part.effects.sends:
-                produce(producer, sends, value, key, partition=partition)
+            produce_all(producer, sends, partition, part.effects.sends)
             for letter in part.effects.dead_letters:
                 self._produce_dead_letter(producer, partition, letter)
-            for key, deletion_or_value in part.effects.state:
-                produce(producer, state, deletion_or_value, key, partition=partition)
+            produce_all(producer, state, partition, part.effects.state)
 
     def _produce_dead_letter(self, producer: Producer, partition: int, letter: DeadLetter) -> None:
         place = {"topic": self._settings.log, "partition": partition, "offset": letter.offset}
@@ -208,12 +201,44 @@ def produce(
             producer.produce(topic, value, key, **more)
         except BufferError:
             if time.monotonic() > deadline:
-                raise KafkaException(
-                    KafkaError(KafkaError._TIMED_OUT, "the producer's queue stayed full")  # noqa: SLF001
-                ) from None
+                raise KafkaException(_full()) from None
             producer.poll(_POLL_S)
         else:
             return
+
+
+def produce_all(
+    producer: Producer,
+    topic: str,
+    partition: int,
+    records: Sequence[tuple[bytes | None, bytes | None]],
+    on_delivery: Callable[[KafkaError | None, Any], None] | None = None,
+) -> None:
+    """Hand (key, value) records to *producer*, in order; *on_delivery* hears of the last."""
+    batch: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
+    if on_delivery is not None:
+        batch[-1]["callback"] = on_delivery
+    deadline = time.monotonic() + _SHIP_S
+    while batch:
+        try:
+            producer.produce_batch(topic, batch, partition=partition)
+        except BufferError:
+            refused = batch
+        else:
+            refused = [record for record in batch if "_error" in record]
+        for record in refused:
+            error = record.pop("_error", None)
+            if error is not None and error.code() != KafkaError._QUEUE_FULL:  # noqa: SLF001
+                raise KafkaException(error)
+        batch = refused
+        if batch:
+            if time.monotonic() > deadline:
+                raise KafkaException(_full())
+            producer.poll(_POLL_S)
+
+
+def _full() -> KafkaError:
+    return KafkaError(KafkaError._TIMED_OUT, "the producer's queue stayed full")  # noqa: SLF001
 
 
 def _commit(producer: Producer, deadline: float) -> None:

@@ -299,8 +299,17 @@ class Source:
     def _seek(self, consumer: Consumer, partition: int, offset: int, incarnation: int) -> None:
         if not self.is_current(partition, incarnation):
             return
-        consumer.seek(TopicPartition(self._settings.log, partition, offset))
+        try:
+            consumer.seek(TopicPartition(self._settings.log, partition, offset))
+        except KafkaException as exc:
+            if exc.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - its public name
+                raise
+            # The client has not begun to fetch the partition; it does so while we poll.
+            with self._lock:
+                self._orders.append(lambda c: self._seek(c, partition, offset, incarnation))
+            return
         self._delivering[partition] = incarnation
+        self._put(Membership(consumer.consumer_group_metadata()))
 
     def _begin_delivery(
         self, consumer: Consumer, state: PartitionState, incarnation: int, tries: Iterator[float]

@@ -88,8 +88,8 @@ class Takeover:
         owner = committed.stamp
         if owner is None:
             return
-        group = self._admin.describe_consumer_groups([self._settings.group])
-        members = group[self._settings.group].result(_ASK_S).members
+        group = self._admin.describe_consumer_groups([self._settings.group_id])
+        members = group[self._settings.group_id].result(_ASK_S).members
         if owner.member_id in {member.member_id for member in members}:
             return
         log.info("partition %d: fencing its last owner, who left the group", partition)
@@ -113,7 +113,7 @@ class Takeover:
             time.sleep(_RETRY_S)
 
     def _committed(self, partition: int, *, stable: bool) -> Committed:
-        group, topic = self._settings.group, self._settings.log
+        group, topic = self._settings.group_id, self._settings.log
         request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])
         answer = self._admin.list_consumer_group_offsets([request], require_stable=stable)
         (found,) = answer[group].result(_ASK_S).topic_partitions

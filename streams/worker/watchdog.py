@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailing_trigger.worker.watchdog")
 
-# Longer than any wait of ours: a transaction and its abort take 15 s, a takeover retries itself.
+# Longer than any wait of ours: a transaction and its abort take 45 s, a takeover retries itself.
 STALL_S = 60.0
 EXIT_STALLED = 70
 _LOOK_S = 5.0
