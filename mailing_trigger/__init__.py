@@ -1,0 +1,1 @@
+"""The command: settings, everything started together, checks. Imports all, imported by none."""
