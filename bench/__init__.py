@@ -1,0 +1,1 @@
+"""Measurements: one file a scenario, the peers beside ours in the same run."""
