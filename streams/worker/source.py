@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 
+from streams.worker.admin import AdminError
 from streams.worker.errors import TakeoverAbandoned, WorkerError
 from streams.worker.kafka import source_consumer
 from streams.worker.retry import pauses
@@ -351,12 +352,13 @@ class Source:
                 state = self._takeover.run(partition, still_ours)
             except TakeoverAbandoned:
                 return
-            except KafkaException as exc:
+            except (KafkaException, AdminError, TimeoutError) as exc:
+                # A broker that restarts; futures of the administration client have a timeout.
                 pause = next(tries, None)
                 if pause is None:
                     self._listener.fail(exc)
                     return
-                log.warning("partition %d: not taken over yet: %s", partition, exc.args[0].str())
+                log.warning("partition %d: not taken over yet: %s", partition, str(exc) or "no answer")
                 time.sleep(pause)
             except Exception as exc:  # noqa: BLE001 - the border of the thread
                 self._listener.fail(exc)
