@@ -76,6 +76,8 @@ class Engine:
         self.owned: dict[int, Owned] = {}
         self._building: Transaction | None = None
         self._shipping: asyncio.Task[None] | None = None
+        # A spent producer is being replaced, which waits for the broker; nothing is shipped.
+        self._renewing: asyncio.Task[None] | None = None
         self._metadata: object = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup = asyncio.Event()
@@ -102,6 +104,9 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether there is work that should make progress."""
+        if self._renewing is not None:
+            # It has a limit of its own, and a broker that is away makes nobody guilty.
+            return False
         return self.source.waiting() or self._building is not None or self._shipping is not None
 
     # The source's listener: these come from its thread.
@@ -164,7 +169,7 @@ class Engine:
             for chunk in taken.chunks:
                 await self._fold(chunk, taken)
         drained = self._drain()
-        if self._building is not None and self._shipping is None:
+        if self._building is not None and self._shipping is None and self._renewing is None:
             self._ship()
         return taken is not None or drained
 
@@ -287,11 +292,25 @@ class Engine:
             return
         self._take_back(transaction, shipped)
         if shipped.outcome is Outcome.BROKEN and not self._stopping:
-            await loop.run_in_executor(self._thread, self._shipper.renew)
+            # Not part of the shipping, or giving a partition up would wait for it.
+            self._renewing = asyncio.ensure_future(self._renew())
+            self._renewing.add_done_callback(self._renewed)
+
+    async def _renew(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._shipper.renew)
+
+    def _renewed(self, task: asyncio.Task[None]) -> None:
+        self._renewing = None
+        self._wakeup.set()
+        self._fail_with(task)
 
     def _written(self, task: asyncio.Task[None]) -> None:
         self._shipping = None
         self._wakeup.set()
+        self._fail_with(task)
+
+    def _fail_with(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
@@ -338,7 +357,10 @@ class Engine:
     async def _flush(self) -> None:
         """Ship what is built, and wait for it."""
         await self._settle()
-        if self._building is not None:
+        while self._renewing is not None and not self._stopping:
+            await asyncio.wait({self._renewing})
+            await asyncio.sleep(0)
+        if self._building is not None and self._renewing is None:
             self._ship()
             await self._settle()
 

@@ -354,11 +354,14 @@ class Source:
                 return
             except (KafkaException, AdminError, TimeoutError) as exc:
                 # A broker that restarts; futures of the administration client have a timeout.
+                self._takeover.reconnect()
                 pause = next(tries, None)
                 if pause is None:
                     self._listener.fail(exc)
                     return
-                log.warning("partition %d: not taken over yet: %s", partition, str(exc) or "no answer")
+                log.warning(
+                    "partition %d: not taken over yet: %s", partition, str(exc) or "no answer"
+                )
                 time.sleep(pause)
             except Exception as exc:  # noqa: BLE001 - the border of the thread
                 self._listener.fail(exc)

@@ -62,6 +62,10 @@ class Takeover:
         self._settings = settings
         self._admin = admin_client(settings)
 
+    def reconnect(self) -> None:
+        """Ask with a new client: one that lived through a broker's restart may never answer."""
+        self._admin = admin_client(self._settings)
+
     def run(self, partition: int, still_ours: Callable[[], bool]) -> PartitionState:
         """Return the partition's state; delivery goes on at ``applied + 1``.
 
