@@ -19,8 +19,9 @@ def murmur2(key: bytes) -> int:
     h = (_SEED ^ length) & _MASK
     words = length >> 2
     for word in struct.unpack_from(f"<{words}I", key):
-        k = word * _M & _MASK
-        h = (h * _M & _MASK) ^ ((k ^ (k >> _R)) * _M & _MASK)
+        # Unmasked where it may be: the low 32 bits of a product depend on the low 32 bits alone.
+        k = word * _M
+        h = (h * _M ^ (k ^ ((k & _MASK) >> _R)) * _M) & _MASK
     tail = key[words << 2 :]
     if tail:
         h ^= int.from_bytes(tail, "little")

@@ -47,3 +47,9 @@ def decode_long(data: bytes, at: int) -> tuple[int, int]:
 def encode_bytes(data: bytes) -> bytes:
     """Return *data* as Avro writes bytes or a string."""
     return encode_long(len(data)) + data
+
+
+def decode_text(data: bytes) -> str:
+    """Return the string that begins *data*, as Avro writes one."""
+    length, at = decode_long(data, 0)
+    return data[at : at + length].decode()

@@ -20,11 +20,12 @@ class DeadLetter:
 class Replies:
     """What may go out as soon as it is known, because it follows from the log alone.
 
-    *acks* gathers the encoded entries of each call met; *answers* are (reply partition, record);
+    *acks* gathers the encoded entries of each call met, by reply partition and the request's id as
+    Avro writes it; *answers* are (reply partition, record);
     *copies* are (log partition, key, record).
     """
 
-    acks: dict[tuple[int, str], list[bytes]] = field(default_factory=dict)
+    acks: dict[tuple[int, bytes], list[bytes]] = field(default_factory=dict)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     copies: list[tuple[int, bytes, bytes]] = field(default_factory=list)
 

@@ -15,13 +15,16 @@ from schemas.records import (
     Status,
 )
 from schemas.topics import ACK_PARTITIONS, MAX_EVENT_BYTES, MAX_REQUEST_ID_CHARS
-from streams.core.heads import Head, profile_is_plain, read_head
+from schemas.varint import decode_text
+from streams.core.heads import Head, profile_is_sound, read_head
 from streams.core.messages import check_profile
 
 _SINGLE_OBJECT = Codec()
 _EVENT_FRAME = _SINGLE_OBJECT.framing.prefixes[RECIPIENT_TRIGGERED]
 _MAX_ADDRESS_CHARS = 254
 _MAX_INT = 2**31 - 1
+# Below this many bytes, its length among them, a request's id has few enough characters.
+_MAX_REQUEST_BYTES = MAX_REQUEST_ID_CHARS
 _STATUSES = frozenset(map(int, Status))
 
 
@@ -83,30 +86,35 @@ class EventReader:
             return self.read(_SINGLE_OBJECT.encode(RECIPIENT_TRIGGERED, fields))
         if writer.name not in (MAILING_DEFINED, MAILING_INVOKED, MAILING_QUERIED):
             raise BadRecord("NOT_AN_EVENT", f"a {writer.name} does not belong on this topic")
-        _check_call(
-            fields["orgid"], fields["index"], fields["reply_partition"], fields["request_id"]
-        )
+        _check_call(fields["orgid"], fields["index"], fields["reply_partition"])
+        _check_request_id(fields["request_id"])
         return Control(writer.name, fields)
 
     def _trigger(self, value: bytes, start: int) -> Trigger:
-        head = read_head(value, start)
-        _check_call(head.orgid, head.entry, head.reply_partition, head.request_id)
-        email = head.email
-        if head.mid < 1 or head.rid < 0 or head.status not in _STATUSES:
+        if start != SINGLE_OBJECT_BYTES:
+            value = _EVENT_FRAME + value[start:]
+        head = read_head(value, SINGLE_OBJECT_BYTES)
+        orgid, mid, request, entry, reply_partition, rid, status, _, email, stored_at, at = head
+        if len(request) > _MAX_REQUEST_BYTES:
+            _check_request_id(decode_text(request))
+        _check_call(orgid, entry, reply_partition)
+        if mid < 1 or rid < 0 or status not in _STATUSES:
             raise BadRecord("BAD_FIELD", "mid, rid or status is out of range")
         if not email.isprintable() or len(email) > _MAX_ADDRESS_CHARS:
             raise BadRecord("BAD_ADDRESS", "the address is too long or has control characters")
         # The fold carries the profile as bytes, so it must not carry what nobody can read later.
-        if not profile_is_plain(value, head.profile_at):
-            check_profile(value, head.profile_at)
-        event = value if start == SINGLE_OBJECT_BYTES else _EVENT_FRAME + value[start:]
-        return Trigger(head, event, value[head.stored_at :])
+        if not profile_is_sound(value, at):
+            check_profile(value, at)
+        return Trigger(head, value, value[stored_at:])
 
 
-def _check_call(orgid: int, entry: int, reply_partition: int, request_id: str) -> None:
+def _check_call(orgid: int, entry: int, reply_partition: int) -> None:
     if not -1 <= reply_partition < ACK_PARTITIONS:
         raise BadRecord("BAD_REPLY_PARTITION", f"replies have {ACK_PARTITIONS} partitions")
     if orgid < 1 or not 0 <= entry <= _MAX_INT:
         raise BadRecord("BAD_FIELD", "orgid or index is out of range")
+
+
+def _check_request_id(request_id: str) -> None:
     if len(request_id) > MAX_REQUEST_ID_CHARS:
         raise BadRecord("BAD_REQUEST_ID", f"at most {MAX_REQUEST_ID_CHARS} characters")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from schemas.framing import SINGLE_OBJECT_BYTES
-from schemas.varint import decode_long, encode_long
+from schemas.varint import decode_long, decode_text, encode_long
 
 
 class Known(NamedTuple):
@@ -66,5 +66,4 @@ def unpack(value: bytes) -> Known:
 
 def email_of(stored: bytes) -> str:
     """Return the address of a recipient's stored bytes."""
-    length, at = decode_long(stored, 0)
-    return stored[at : at + length].decode()
+    return decode_text(stored)

@@ -8,7 +8,7 @@ from schemas.codec import Codec
 from schemas.errors import UnknownFraming, WireError
 from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND, Outcome
 from schemas.topics import MAX_ACK_ENTRIES
-from schemas.varint import encode_bytes, encode_long
+from schemas.varint import encode_long
 from streams.core.changelog import dedup_keys, poison_state, seal
 from streams.core.control import ControlFold
 from streams.core.drain import drain
@@ -124,8 +124,11 @@ class PoisonedEvent(WireError):
 def encode_acks(replies: Replies, framing: Framing) -> Iterator[tuple[int, bytes]]:
     """Return (reply partition, Acknowledgement) of the calls met, split by size."""
     frame = framing.prefixes[ACKNOWLEDGEMENT]
-    for (reply_partition, request_id), entries in replies.acks.items():
-        head = frame + encode_bytes(request_id.encode())
+    for (reply_partition, request), entries in replies.acks.items():
+        if len(entries) == 1:
+            yield reply_partition, b"%b%b\x02%b\x00" % (frame, request, entries[0])
+            continue
+        head = frame + request
         for start in range(0, len(entries), MAX_ACK_ENTRIES):
             part = entries[start : start + MAX_ACK_ENTRIES]
             yield reply_partition, b"%b%b%b\x00" % (head, encode_long(len(part)), b"".join(part))
