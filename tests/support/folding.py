@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.framing import Framing
-from schemas.ids import mailing_key
+from schemas.ids import mailing_key, recipient_key
 from schemas.partition import partition_for
 from schemas.records import ACKNOWLEDGEMENT, Outcome
 from streams.core.changelog import finish_load, load
@@ -17,7 +18,7 @@ from streams.store.memory import MemoryRecipients
 from tests.support.events import CODEC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from streams.core.effects import DeadLetter, Replies
     from streams.core.transition import LogRecord
@@ -29,6 +30,20 @@ TOPIC_ID = "topic-uuid"
 FRAMING = Framing()
 
 ChangelogRecord = tuple[bytes, bytes | None]
+
+
+def lives_here(email: str, orgid: int = 2) -> bool:
+    """Whether an address is at home in the partition under test."""
+    return partition_for(recipient_key(orgid, email), PARTITIONS) == HOME
+
+
+def at_home(*emails: str, orgids: Collection[int] = (2,)) -> list[str]:
+    """The addresses, all with the first tag that brings them home in each of *orgids*."""
+    for tag in count():
+        tagged = [email.replace("@", f"+{tag}@") for email in emails]
+        if all(lives_here(email, orgid) for email in tagged for orgid in orgids):
+            break
+    return tagged
 
 
 class Ack(NamedTuple):

@@ -11,7 +11,7 @@ from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
 from schemas.records import DedupPolicy, Origin
 from tests.support.events import START_MS, Event, defined, invoked, queried, triggered
-from tests.support.folding import HOME, PARTITIONS
+from tests.support.folding import HOME, PARTITIONS, at_home, lives_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +20,26 @@ if TYPE_CHECKING:
 
     from streams.core.transition import LogRecord
 
-# Each row is one person in several spellings; the last two are two people.
-PEOPLE = (
-    ("user@domain.com", "USER@Domain.COM", " user@domain.com", "User@DOMAIN.com."),
-    ("zoë@exämple.org", "ZOË@EXÄMPLE.ORG", "zoe\u0308@xn--exmple-cua.org"),
-    ("a@b.org", "A@b.org"),
-    ("straße@b.org", "Straße@B.ORG"),
-    ("strasse@b.org", "STRASSE@b.org"),
-)
 MAILINGS = ((2, 1), (2, 2), (3, 1), (3, 7))
+ORGIDS = (2, 3)
+
+
+def _spelt(*emails: str) -> tuple[str, ...]:
+    return tuple(at_home(*emails, orgids=ORGIDS))
+
+
+_SHARP_S = _spelt("straße@b.org", "Straße@B.ORG", "strasse@b.org", "STRASSE@b.org")
+# Each row is one person in several spellings; the last two rows are two people.
+PEOPLE = (
+    _spelt("user@domain.com", "USER@Domain.COM", " user@domain.com", "User@DOMAIN.com."),
+    _spelt("zoë@exämple.org", "ZOË@EXÄMPLE.ORG", "zoe\u0308@xn--exmple-cua.org"),
+    _spelt("a@b.org", "A@b.org"),
+    _SHARP_S[:2],
+    _SHARP_S[2:],
+)
+# Lives in another partition, whatever the organisation.
+STRANGER = ("guest@b.org", "GUEST@b.org")
+assert not any(lives_here(STRANGER[0], orgid) for orgid in ORGIDS)
 HOMES = {
     (org, mid): partition_for(mailing_key(org, mid), PARTITIONS)
     for org, mid in (*MAILINGS, (2, 9), (3, 9))
@@ -38,28 +49,31 @@ PROFILES: tuple[dict[str, object], ...] = (
     {},
     {"firstName": "John", "lastName": "Doe"},
     {"firstName": "Jöhn", "contentType": 3, "smsContact": "+4512345678", "smsSubscribed": True},
+    {"smsSubscribed": False},
     {"profileData": {"size": "1.10", "vip": "true"}, "city": "Århus"},
     {"profileData": {"size": '"L"'}},
 )
-_GOOD = triggered(email="a@b.org")
+_EMAIL = PEOPLE[2][0]
+_GOOD = triggered(email=_EMAIL)
+_KEY = _GOOD[0]
 GARBAGE: tuple[Event, ...] = (
-    (b"2:a@b.org", None),
-    (b"2:a@b.org", b""),
-    (b"2:a@b.org", b"hello"),
-    (b"2:a@b.org", b"\xc3\x01" + bytes(8) + b"body"),
-    (b"2:a@b.org", (_GOOD[1] or b"")[:-3]),
-    (b"2:a@b.org", (_GOOD[1] or b"") + b"\x00"),
+    (_KEY, None),
+    (_KEY, b""),
+    (_KEY, b"hello"),
+    (_KEY, b"\xc3\x01" + bytes(8) + b"body"),
+    (_KEY, (_GOOD[1] or b"")[:-3]),
+    (_KEY, (_GOOD[1] or b"") + b"\x00"),
     (b"2:other@b.org", _GOOD[1]),
     (None, _GOOD[1]),
-    triggered(email="a@b.org", reply_partition=8),
-    triggered(email="a@b.org", status=2),
-    triggered(email="a@b.org", context=bytes(600 * 1024)),
+    triggered(email=_EMAIL, reply_partition=8),
+    triggered(email=_EMAIL, status=2),
+    triggered(email=_EMAIL, context=bytes(600 * 1024)),
     triggered(email="nobody"),
     triggered(email="a\n@b.org"),
-    triggered(0, email="a@b.org"),
-    triggered(mid=0, email="a@b.org"),
+    triggered(0, email=_EMAIL),
+    triggered(mid=0, email=_EMAIL),
     triggered(rid=rid_of(0, HOME + 1)),
-    triggered(email="a@b.org", request_id="r" * 65),
+    triggered(email=_EMAIL, request_id="r" * 65),
     defined(name=""),
     defined(interval_s=-1),
     defined(origin=Origin.TIMER),
@@ -129,7 +143,7 @@ def _message(draw: DrawFn) -> dict[str, object]:
 
 def _by_address(draw: DrawFn, _: list[LogRecord]) -> Event:
     org, mid = _target(draw)
-    email = draw(st.sampled_from(draw(st.sampled_from(PEOPLE))))
+    email = draw(st.sampled_from(draw(st.sampled_from((*PEOPLE * 2, STRANGER)))))
     status = draw(st.sampled_from((*[-1] * 8, 0, 1, 3)))
     return triggered(org, mid, email=email, status=status, **_message(draw))  # type: ignore[arg-type]
 

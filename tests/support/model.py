@@ -1,7 +1,8 @@
 """The specification once more, written apart from the product: what a partition's log means.
 
 It shares with the product the names of fields and nothing else: records are decoded by the
-official ``avro`` package, messages are sent at their cut, whatever is not understood is dead.
+official ``avro`` package, keys are placed by ``aiokafka``, messages are sent at their cut, whatever
+is not understood is dead.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from importlib import resources
 from typing import Any
 
 import avro.schema
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 from avro.io import BinaryDecoder, DatumReader
 
+PARTITIONS = 4
 COUNTERS = ("triggered", "created", "known", "duplicates", "suppressed", "rejected", "sent")
 _EVENTS = ("RecipientTriggered", "MailingDefined", "MailingInvoked", "MailingQueried")
 _FOLDER = resources.files("schemas").joinpath("avro")
@@ -54,8 +57,12 @@ def same_person(email: str) -> str:
     return f"{local}@{domain.rstrip('.').encode('idna').decode()}"
 
 
+def _home_of(key: bytes) -> int:
+    return int(murmur2(key) & 0x7FFFFFFF) % PARTITIONS
+
+
 class Model:
-    """The meaning of the log of *partition*, one of *partitions*; *homes* are its mailings'."""
+    """The meaning of the log of *partition*; *homes* are the mailings' partitions."""
 
     def __init__(self, partition: int, homes: dict[tuple[int, int], int]) -> None:
         self.partition, self.homes = partition, homes
@@ -86,7 +93,6 @@ class Model:
         if mailing is None:
             self._ack(event, 0, "UNKNOWN_MAILING")
             return
-        mailing["triggered"] += 1
         person: Any
         if rid:
             found = [p for (o, _), p in self.people.items() if p["rid"] == rid and o == org]
@@ -102,6 +108,8 @@ class Model:
             if rid and email and same_person(email) != same_person(person["email"])
             else None
         )
+        _need(person or refusal or _home_of(key or b"") == self.partition)
+        mailing["triggered"] += 1
         if refusal is not None:
             mailing["rejected"] += 1
             self._ack(event, 0, refusal)
@@ -130,6 +138,8 @@ class Model:
         said = {field: said for field, said in event.items() if said is not None}
         if person.get("profileData") and event["profileData"]:
             said["profileData"] = person["profileData"] | event["profileData"]
+        if person["smsSubscribed"] is False:
+            said["smsSubscribed"] = False
         whole = person | said | {"email": person["email"], "rid": person["rid"]}
         whole["send_id"] = f"{person['rid']}:{self.partition}:{offset}"
         mailing["queue"].append(whole)

@@ -9,17 +9,20 @@ from schemas.errors import UnknownFraming
 from schemas.framing import Framing, schema_text
 from schemas.ids import rid_of
 from schemas.records import NAMES, RECIPIENT_TRIGGERED, Origin, Outcome
+from schemas.varint import encode_bytes
 from streams.core.effects import Effects
 from streams.core.errors import StateError
 from streams.core.transition import Fold
 from tests.support.events import CODEC, Event, defined, invoked, log_of, queried, triggered
-from tests.support.folding import HOME, Partition, dump
+from tests.support.folding import HOME, Partition, at_home, dump, lives_here
 
-A = "user@domain.com"
+A, A_SHOUTED, B, C = at_home("user@domain.com", "User@domain.com", "b@b.org", "c@b.org")
+AWAY = "stranger@domain.com"
+assert not lives_here(AWAY)
 KEY, GOOD = triggered(email=A)
 assert GOOD is not None
 # The address's length in two bytes, where Avro writes one.
-LONG_LENGTH = GOOD.replace(b"\x1e" + A.encode(), b"\x9e\x00" + A.encode())
+LONG_LENGTH = GOOD.replace(encode_bytes(A.encode()), bytes([2 * len(A) | 0x80, 0]) + A.encode())
 
 
 @pytest.mark.parametrize(
@@ -34,12 +37,13 @@ LONG_LENGTH = GOOD.replace(b"\x1e" + A.encode(), b"\x9e\x00" + A.encode())
         ((KEY, GOOD[:20]), "TRUNCATED"),
         ((KEY, GOOD[:-1]), "TRUNCATED"),
         ((KEY, GOOD + b"\x00"), "TRAILING_BYTES"),
-        ((b"2:other@domain.com", GOOD), "FOREIGN_KEY"),
-        ((b"3:user@domain.com", GOOD), "FOREIGN_KEY"),
-        ((b"2:User@domain.com", GOOD), "FOREIGN_KEY"),
+        ((f"2:{B}".encode(), GOOD), "FOREIGN_KEY"),
+        ((f"3:{A}".encode(), GOOD), "FOREIGN_KEY"),
+        ((f"2:{A_SHOUTED}".encode(), GOOD), "FOREIGN_KEY"),
         ((None, GOOD), "FOREIGN_KEY"),
         ((KEY, triggered(rid=rid_of(1, HOME))[1]), "FOREIGN_KEY"),
         (triggered(rid=rid_of(1, HOME + 1)), "FOREIGN_KEY"),
+        (triggered(email=AWAY), "NOT_HOME"),
         (triggered(email="user"), "NO_RECIPIENT"),
         (triggered(email=A, reply_partition=8), "BAD_REPLY_PARTITION"),
         (triggered(email=A, reply_partition=-2), "BAD_REPLY_PARTITION"),
@@ -83,14 +87,14 @@ def test_a_length_written_longer_than_need_be_does_not_damage_the_recipient() ->
 @pytest.mark.parametrize(
     ("broken", "event"),
     [
-        ("streams.core.transition.apply_trigger", triggered(email="b@b.org")),
+        ("streams.core.transition.apply_trigger", triggered(email=B)),
         ("streams.core.trigger.unpack", triggered(email=A, context=b"2")),
         ("streams.core.trigger.identity", triggered(rid=rid_of(1, HOME), email=A)),
-        ("streams.core.trigger.pack", triggered(email="b@b.org")),
-        ("streams.core.trigger.message", triggered(email="b@b.org")),
+        ("streams.core.trigger.pack", triggered(email=B)),
+        ("streams.core.trigger.message", triggered(email=B)),
         ("streams.core.trigger.message", triggered(email=A, context=b"2")),
-        ("streams.core.trigger.dedup_key", triggered(email="b@b.org")),
-        ("streams.core.trigger.pending_state_key", triggered(email="b@b.org")),
+        ("streams.core.trigger.dedup_key", triggered(email=B)),
+        ("streams.core.trigger.pending_state_key", triggered(email=B)),
         ("streams.core.control.partition_for", defined(name="New")),
         ("streams.core.control.asdict", queried(2, 1)),
     ],
@@ -114,7 +118,7 @@ def test_an_event_on_which_the_fold_raises_leaves_no_trace_and_is_answered(
     replies = [ack.outcome.name for ack in partition.output.acks[1:]]
     replies += [answer["outcome"] for _, answer in partition.output.answers[1:]]
     assert replies == ["FAILED"]
-    partition.run(log_of([triggered(email="c@b.org")], start=3))
+    partition.run(log_of([triggered(email=C)], start=3))
     assert partition.outcomes()[-1] == (rid_of(3, HOME), Outcome.CREATED)
 
 
@@ -138,7 +142,7 @@ def test_a_failing_machine_is_no_reason_to_bury_an_event(
 
 
 def test_an_event_named_as_poison_is_buried_and_answered() -> None:
-    log = log_of([defined(), triggered(email=A), triggered(email="b@b.org")])
+    log = log_of([defined(), triggered(email=A), triggered(email=B)])
     partition = Partition().run(log, poison={1: "SEND_REFUSED"})
     assert [letter.reason for letter in partition.output.dead_letters] == ["SEND_REFUSED"]
     assert partition.outcomes() == [(0, Outcome.FAILED), (rid_of(2, HOME), Outcome.CREATED)]

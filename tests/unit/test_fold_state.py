@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
+
 import pytest
+from fastavro import schemaless_writer
 
 from schemas.errors import BadRecord
-from schemas.records import PARTITION_META, DedupPolicy
+from schemas.framing import SINGLE_OBJECT_MAGIC, Writer, fingerprint, schema_text, writer_of
+from schemas.ids import rid_of
+from schemas.records import (
+    PARTITION_META,
+    PENDING_STATE,
+    RECIPIENT_STATE,
+    RECIPIENT_TRIGGERED,
+    DedupPolicy,
+    Outcome,
+)
 from schemas.topics import MAX_ACK_ENTRIES
+from streams.core import changelog
 from streams.core.changelog import META_KEY
 from streams.core.errors import NewerState
 from streams.core.partition import FOLD_VERSION
 from tests.support.events import CODEC, defined, invoked, log_of, triggered
-from tests.support.folding import HOME, PARTITIONS, TOPIC_ID, Partition, acks_of, dump, rebuilt
+from tests.support.folding import (
+    HOME,
+    PARTITIONS,
+    TOPIC_ID,
+    Partition,
+    acks_of,
+    at_home,
+    dump,
+    rebuilt,
+)
 
-A = "user@domain.com"
+FIVE = at_home(*(f"{n}@b.org" for n in range(5)))
+A, B, *_ = FIVE
+KEPT = (RECIPIENT_STATE, PENDING_STATE, RECIPIENT_TRIGGERED)
+
+
+class OlderRelease:
+    """Writes the records *names* with a field since dropped in front, and one not yet there."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.frames: dict[str, bytes] = {}
+        self.writers: dict[bytes, Writer] = {}
+        for name in names:
+            schema = json.loads(schema_text(name))
+            later = [field for field in schema["fields"] if field["name"] != "profileData"]
+            schema["fields"] = [{"name": "since_dropped", "type": "long"}, *later]
+            text = json.dumps(schema)
+            self.frames[name] = SINGLE_OBJECT_MAGIC + fingerprint(text)
+            self.writers[self.frames[name]] = writer_of(text)
+
+    def rewritten(self, value: bytes | None) -> bytes | None:
+        """A changelog record as this release would have written it, with all that is inside."""
+        if not value:
+            return value
+        name, fields = CODEC.decode(value)
+        if name == PENDING_STATE:
+            fields |= {inner: self.rewritten(fields[inner]) for inner in ("recipient", "event")}
+        if name not in self.frames:
+            return CODEC.encode(name, fields)
+        out = BytesIO()
+        writer = self.writers[self.frames[name]]
+        schemaless_writer(out, writer.schema, fields | {"since_dropped": 7})
+        return self.frames[name] + out.getvalue()
 
 
 def meta(**changed: object) -> bytes:
@@ -43,7 +97,7 @@ def test_the_last_record_of_a_transaction_says_how_far_the_state_goes() -> None:
 def test_a_transaction_writes_each_mailing_it_changed_once_and_no_other() -> None:
     partition = Partition().run(log_of([defined(), defined(4, 1)]))
     partition.output.changelog.clear()
-    events = [triggered(email=A), triggered(email=A), triggered(email="b@b.org")]
+    events = [triggered(email=A), triggered(email=A), triggered(email=B)]
     partition.run(log_of(events, start=2))
     assert [key for key, _ in partition.output.changelog if key.startswith(b"m:")] == [b"m:2:1"]
 
@@ -58,21 +112,53 @@ def test_a_changelog_key_we_never_wrote_is_refused() -> None:
         rebuilt([(b"q:1", b"")])
 
 
+@pytest.mark.parametrize(
+    "older",
+    [{name} for name in KEPT] + [set(KEPT)],
+    ids=lambda names: " ".join(sorted(names)),
+)
+def test_a_message_an_older_release_kept_is_loaded_and_sent_as_todays(
+    older: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Partition().run(
+        log_of(
+            [
+                defined(),
+                triggered(email=A, firstName="John", city="Århus", smsSubscribed=False),
+                triggered(email=A, context=b"2", firstName="Jo", smsSubscribed=True),
+                triggered(rid=rid_of(1, HOME), context=b"3"),
+            ]
+        )
+    )
+    release = OlderRelease(older)
+    for frame, writer in release.writers.items():
+        monkeypatch.setitem(changelog._CODEC.framing.writers, frame, writer)
+    written = [(key, release.rewritten(value)) for key, value in live.output.changelog]
+    assert written != live.output.changelog
+    restored = rebuilt(written)
+    assert dump(restored.state) == dump(live.state)
+    for partition in (live, restored):
+        partition.run(log_of([triggered(email=A, context=b"3"), invoked()], start=4)).drain_all()
+    assert restored.outcomes() == [(rid_of(1, HOME), Outcome.DUPLICATE)]
+    assert restored.output.sends == live.output.sends
+    assert [(send["firstName"], send["smsSubscribed"]) for send in restored.sends()] == [
+        ("John", False),
+        ("Jo", False),
+        ("John", False),
+    ]
+
+
 def test_a_drain_under_way_goes_on_after_a_restore() -> None:
-    events = [triggered(email=f"{n}@b.org") for n in range(5)]
+    events = [triggered(email=email) for email in FIVE]
     live = Partition().run(log_of([defined(), *events, invoked()]), drain=2)
     restored = rebuilt(live.output.changelog)
     assert dump(restored.state) == dump(live.state)
-    assert [send["email"] for send in restored.drain_all(slice_size=2).sends()] == [
-        "2@b.org",
-        "3@b.org",
-        "4@b.org",
-    ]
+    assert [send["email"] for send in restored.drain_all(slice_size=2).sends()] == FIVE[2:]
     assert restored.state.mailings[2, 1].pending == 0
 
 
 def test_a_rolled_back_policy_there_and_back_leaves_no_dedup_key() -> None:
-    partition = Partition().run(log_of([defined(), triggered(email="z@b.org")]))
+    partition = Partition().run(log_of([defined(), triggered(email=B)]))
     before = dump(partition.state)
     there_and_back = [
         defined(dedup=DedupPolicy.RECIPIENT),
@@ -85,15 +171,15 @@ def test_a_rolled_back_policy_there_and_back_leaves_no_dedup_key() -> None:
 
 
 def test_a_rolled_back_cut_and_drain_put_every_message_back_in_its_place() -> None:
-    events = [triggered(email=f"{n}@b.org") for n in range(4)]
+    events = [triggered(email=email) for email in FIVE[:4]]
     partition = Partition().run(log_of([defined(), *events]))
     before = dump(partition.state)
     partition.step(log_of([invoked()], start=5), drain=2)
-    partition.step(log_of([triggered(email="0@b.org")], start=6), drain=1)
+    partition.step(log_of([triggered(email=A)], start=6), drain=1)
     partition.step(drain=100)
     partition.fold.rollback()
     assert dump(partition.state) == before
-    partition.run(log_of([triggered(email="0@b.org")], start=5))
+    partition.run(log_of([triggered(email=A)], start=5))
     assert partition.outcomes()[-1][1].name == "DUPLICATE"
 
 
@@ -109,7 +195,7 @@ def test_a_call_larger_than_an_ack_record_is_answered_in_several() -> None:
 
 def test_offsets_need_not_follow_one_another() -> None:
     partition = Partition().run(log_of([defined()]))
-    partition.run([(50, *triggered(email=A), 0), (50, *triggered(email="b@b.org"), 0)])
+    partition.run([(50, *triggered(email=A), 0), (50, *triggered(email=B), 0)])
     assert partition.state.applied == 50
     assert partition.outcomes()[0][0] == 51 * 1024 + HOME
     assert len(partition.outcomes()) == 1

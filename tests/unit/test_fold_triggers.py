@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from string import ascii_lowercase
+
 import pytest
 
 from schemas.ids import recipient_key, rid_key, rid_of
 from schemas.records import DedupPolicy, MailingPhase, Outcome
 from tests.support.events import Event, defined, invoked, log_of, triggered
-from tests.support.folding import HOME, Partition
+from tests.support.folding import HOME, Partition, at_home, lives_here
 
-A = "user@domain.com"
+A, A_SHOUTED, A_AGAIN, B = at_home(
+    "user@domain.com", "USER@DOMAIN.COM.", "User@Domain.com", "other@domain.com"
+)
+AWAY = "stranger@domain.com"
+assert not lives_here(AWAY)
 RID_A = rid_of(1, HOME)
 
 
@@ -28,6 +35,23 @@ def test_an_unseen_address_is_created_with_the_rid_of_its_offset() -> None:
     assert partition.output.acks == [(7, "r", 3, RID_A, Outcome.CREATED)]
 
 
+def test_an_address_away_from_home_creates_nobody() -> None:
+    partition = answered(triggered(email=AWAY), triggered(email=A))
+    assert [letter.reason for letter in partition.output.dead_letters] == ["NOT_HOME"]
+    assert partition.outcomes() == [(0, Outcome.FAILED), (rid_of(2, HOME), Outcome.CREATED)]
+    assert partition.state.recipients.get(recipient_key(2, AWAY)) is None
+    mailing = partition.state.mailings[2, 1]
+    assert (mailing.triggered, mailing.created, mailing.pending) == (1, 1, 1)
+
+
+def test_a_refusal_is_told_before_the_home_is_looked_at() -> None:
+    partition = answered(
+        triggered(2, 9, email=AWAY), defined(type="periodic"), triggered(email=AWAY)
+    )
+    assert partition.outcomes() == [(0, Outcome.UNKNOWN_MAILING), (0, Outcome.NOT_TRIGGERED)]
+    assert partition.output.dead_letters == []
+
+
 def test_nobody_is_answered_who_does_not_wait() -> None:
     partition = answered(triggered(email=A, reply_partition=-1))
     assert partition.output.acks == []
@@ -39,11 +63,11 @@ def test_nobody_is_answered_who_does_not_wait() -> None:
     [
         (triggered(email=A, context=b"2"), (RID_A, Outcome.KNOWN)),
         (triggered(email=A, context=b"1"), (RID_A, Outcome.DUPLICATE)),
-        (triggered(email="USER@DOMAIN.COM.", context=b"1"), (RID_A, Outcome.DUPLICATE)),
+        (triggered(email=A_SHOUTED, context=b"1"), (RID_A, Outcome.DUPLICATE)),
         (triggered(rid=RID_A, context=b"2"), (RID_A, Outcome.KNOWN)),
         (triggered(rid=RID_A, context=b"1"), (RID_A, Outcome.DUPLICATE)),
-        (triggered(rid=RID_A, email="User@Domain.com", context=b"2"), (RID_A, Outcome.KNOWN)),
-        (triggered(rid=RID_A, email="other@domain.com"), (0, Outcome.EMAIL_MISMATCH)),
+        (triggered(rid=RID_A, email=A_AGAIN, context=b"2"), (RID_A, Outcome.KNOWN)),
+        (triggered(rid=RID_A, email=B), (0, Outcome.EMAIL_MISMATCH)),
         (triggered(rid=RID_A + 1024), (0, Outcome.UNKNOWN_RECIPIENT)),
         (triggered(3, 1, email=A), (0, Outcome.UNKNOWN_MAILING)),
         (triggered(2, 9, email=A), (0, Outcome.UNKNOWN_MAILING)),
@@ -57,12 +81,7 @@ def test_each_second_trigger_has_its_outcome(second: Event, expected: tuple[int,
 
 
 def test_another_organisations_rid_is_answered_as_nobodys() -> None:
-    partition = Partition()
-    partition.run(
-        log_of([defined(), triggered(email=A), defined(3, 7)])[:2],
-    )
-    foreign = triggered(22, 1, rid=RID_A)
-    partition.run([(5, *defined(22, 1), 0), (6, *foreign, 0)])
+    partition = answered(triggered(email=A), defined(22, 1), triggered(22, 1, rid=RID_A))
     assert partition.outcomes()[-1] == (0, Outcome.UNKNOWN_RECIPIENT)
 
 
@@ -70,9 +89,9 @@ def test_another_organisations_rid_is_answered_as_nobodys() -> None:
 def test_a_closed_mailing_takes_none(phase: MailingPhase) -> None:
     partition = answered(triggered(email=A))
     partition.state.mailings[2, 1].state = phase
-    partition.run(log_of([triggered(email="b@b.org"), triggered(rid=RID_A)], start=2))
+    partition.run(log_of([triggered(email=B), triggered(rid=RID_A)], start=2))
     assert partition.outcomes()[1:] == [(0, Outcome.MAILING_CLOSED)] * 2
-    assert partition.state.recipients.get(recipient_key(2, "b@b.org")) is None
+    assert partition.state.recipients.get(recipient_key(2, B)) is None
     assert partition.state.mailings[2, 1].rejected == 2
 
 
@@ -123,8 +142,6 @@ def test_the_policy_says_what_is_a_duplicate(
 
 
 def test_a_digest_given_as_context_is_not_the_context_it_digests() -> None:
-    from hashlib import blake2b
-
     long = b"x" * 100
     partition = answered(
         triggered(email=A, context=long), triggered(email=A, context=blake2b(long).digest())
@@ -160,12 +177,12 @@ def test_a_changed_policy_counts_from_what_is_pending() -> None:
 
 def test_the_address_of_a_send_is_the_one_first_written() -> None:
     sends = sent(
-        triggered(email="First@Domain.com"),
-        triggered(email="FIRST@DOMAIN.COM", context=b"2", firstName="Joe"),
-        triggered(rid=RID_A, email="first@domain.com", context=b"3"),
+        triggered(email=A_AGAIN),
+        triggered(email=A_SHOUTED, context=b"2", firstName="Joe"),
+        triggered(rid=RID_A, email=A, context=b"3"),
         triggered(rid=RID_A, context=b"4"),
     )
-    assert [send["email"] for send in sends] == ["First@Domain.com"] * 4
+    assert [send["email"] for send in sends] == [A_AGAIN] * 4
 
 
 def test_the_calls_fields_stand_over_the_stored_ones_in_that_send_alone() -> None:
@@ -183,10 +200,33 @@ def test_the_calls_fields_stand_over_the_stored_ones_in_that_send_alone() -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("stored", "called", "sent_with"),
+    [
+        (False, True, False),
+        (False, None, False),
+        (False, False, False),
+        (True, False, False),
+        (True, None, True),
+        (None, True, True),
+        (None, None, None),
+    ],
+)
+@pytest.mark.parametrize("by", [{"email": A}, {"rid": RID_A}], ids=["by address", "by rid"])
+def test_a_call_never_subscribes_to_sms_whoever_opted_out(
+    by: dict[str, object], stored: bool | None, called: bool | None, sent_with: bool | None
+) -> None:
+    creating = triggered(email=A, smsSubscribed=stored)
+    calling = triggered(**by, context=b"2", smsSubscribed=called, phone1="+4512345678")  # type: ignore[arg-type]
+    first, second = sent(creating, calling)
+    assert (first["smsSubscribed"], second["smsSubscribed"]) == (stored, sent_with)
+    assert second["phone1"] == "+4512345678"
+
+
 @pytest.mark.parametrize("length", [6, 63, 64, 254])
 def test_addresses_of_every_length_are_kept_whole(length: int) -> None:
-    email = "a" * (length - 6) + "@b.org"
-    email = email if length > 6 else "a@b.dk"
+    spellings = (f"{'a' * (length - 6)}{last}@b.dk" for last in ascii_lowercase)
+    email = next(filter(lives_here, spellings))
     sends = sent(triggered(email=email), triggered(email=email, context=b"2", firstName="Jo"))
     assert [send["email"] for send in sends] == [email, email]
 
