@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from producers.bulk import blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
+from producers.contract.entries import KnownEntry
 from producers.contract.recipients import read_recipients
 from producers.control import DEFAULT_INTERVAL_S, Control, Invocation, MailingView
-from producers.errors import TriggerRejected
+from producers.errors import TriggerRejected, UnknownMailing
 from producers.events import NO_REPLY, EventWriter
 from producers.exchange import Exchange, unavailable
 from producers.in_flight import InFlight
 from producers.outgoing import slices
 from producers.waiting import Waiting
-from schemas.records import API_TRIGGERED, DedupPolicy, Outcome
+from schemas.ids import partition_of_rid
+from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase, Outcome
 from schemas.topics import MAX_PAGE, MAX_REQUEST_ID_CHARS
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from producers.bulk import Answered, Block, BulkAnswer, Recipients
-    from producers.contract.entries import TriggerCall
+    from producers.contract.entries import Entry, TriggerCall
     from producers.contract.errors import EntryError
     from producers.outgoing import Slice
     from producers.settings import ClientSettings
@@ -36,6 +38,8 @@ __all__ = ["Invocation", "MailingView", "Result", "TriggerClient"]
 T = TypeVar("T")
 
 Result = tuple[Outcome, int]
+
+_TAKES_TRIGGERS = frozenset({MailingPhase.ACTIVE, MailingPhase.SUSPENDED})
 
 
 class TriggerClient:
@@ -95,7 +99,13 @@ class TriggerClient:
         be used for other content: a late answer to it would be taken for this call's.
         """
         waiting = await self._submit(call, orgid, mid, _checked(request_id))
-        return waiting.answers
+        answers = waiting.answers
+        if answers and not any(map(self._has_a_home, call.entries)):
+            # No event went out, so nobody has looked at the mailing, which comes first.
+            refusal = await self._refusal_of(orgid, mid)
+            if refusal is not None:
+                return dict.fromkeys(answers, (refusal, 0))
+        return answers
 
     async def trigger_many(
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
@@ -185,6 +195,23 @@ class TriggerClient:
     ) -> list[MailingView]:
         """Return a page of an organisation's mailings in the order of their mid."""
         return await self._control.mailings(orgid, after_mid, limit)
+
+    def _has_a_home(self, entry: Entry) -> bool:
+        """Whether there is a partition that can know the entry's recipient."""
+        return (
+            not isinstance(entry, KnownEntry)
+            or partition_of_rid(entry.rid) < self._exchange.partitions
+        )
+
+    async def _refusal_of(self, orgid: int, mid: int) -> Outcome | None:
+        """Return why a mailing takes no triggers; None when it does."""
+        try:
+            view = await self._control.mailing(orgid, mid)
+        except UnknownMailing:
+            return Outcome.UNKNOWN_MAILING
+        if view.type != API_TRIGGERED:
+            return Outcome.NOT_TRIGGERED
+        return None if view.state in _TAKES_TRIGGERS else Outcome.MAILING_CLOSED
 
     async def _submit(
         self, call: TriggerCall, orgid: int, mid: int, request_id: str
