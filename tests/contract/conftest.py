@@ -1,0 +1,25 @@
+"""The whole system, once for all tests that ask for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import stack as stacks
+from tests.support.topics import remove_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.brokers import Broker
+    from tests.support.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Broker, worker and bridge; each test defines a mailing of its own."""
+    folder = tmp_path_factory.mktemp("stack")
+    with stacks.running(kafka.bootstrap_servers, folder, ack_timeout_s=30) as started:
+        yield started
+    remove_topics(kafka.bootstrap_servers, started.cluster.prefix)

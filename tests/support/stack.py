@@ -1,0 +1,147 @@
+"""The whole system as its users meet it: broker, worker process and bridge process, over HTTP."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from streams.embedded.ports import free_port
+from streams.worker.admin import create_topics
+from tests.support.processes import Processes
+from tests.support.recount import Reader, read_all
+from tests.support.topics import fresh_prefix
+from tests.support.wait import eventually
+from tests.support.worker import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.processes import Running
+
+ORG = 2
+TRIGGER_PATH = "/v3.7/mailing/trigger"
+PARTITIONS = 4
+CALL_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running system, shared by tests that each define a mailing of their own."""
+
+    cluster: Cluster
+    worker: Running
+    bridge: Running
+    http: httpx.Client
+    reader: Reader = field(default_factory=Reader)
+    # Mailing 1 is the seed's.
+    mids: Iterator[int] = field(default_factory=lambda: count(100))
+
+    def ready(self) -> bool:
+        """Whether a call would be answered."""
+        assert self.worker.running(), self.worker.output()
+        assert self.bridge.running(), self.bridge.output()
+        try:
+            return self.http.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def mailing(self, mid: int | None = None, **definition: object) -> Mailing:
+        """Define a mailing, a new one unless *mid* is given; no timer invokes it."""
+        defined = Mailing(self, next(self.mids) if mid is None else mid)
+        answer = self.http.put(
+            "/v3.7/mailing",
+            params=defined.params,
+            json={"name": "Example Mailing", "interval": 0} | definition,
+        )
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return defined
+
+    def sends(self) -> list[dict[str, Any]]:
+        """Return every message handed to whoever delivers, read by no code of the product."""
+        topic = self.cluster.topic("mailing.sends")
+        return [
+            self.reader.read(raw.value)[1]
+            for raw in read_all(self.cluster.bootstrap_servers, topic)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """One mailing of a stack."""
+
+    stack: Stack
+    mid: int
+
+    @property
+    def params(self) -> dict[str, int]:
+        """Query parameters of every call about it."""
+        return {"orgid": ORG, "mid": self.mid}
+
+    def call(
+        self, body: bytes | str, *, verb: str = "PUT", path: str = TRIGGER_PATH
+    ) -> httpx.Response:
+        """Make one trigger call."""
+        headers = {"Content-Type": "application/json"}
+        return self.stack.http.request(
+            verb, path, params=self.params, content=body, headers=headers
+        )
+
+    def ids(self, body: bytes | str) -> list[int]:
+        """Make one call that has to be answered 200, and return the IDs."""
+        answer = self.call(body)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        ids: list[int] = answer.json()
+        return ids
+
+    def counters(self) -> dict[str, Any]:
+        """Return the mailing as it is now."""
+        answer = self.stack.http.get("/v3.7/mailing", params=self.params)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        view: dict[str, Any] = answer.json()
+        return view
+
+    def mailed(self) -> list[dict[str, Any]]:
+        """Invoke the mailing and return all it has ever sent, when nothing of it is pending."""
+        answer = self.stack.http.post("/v3.7/mailing/invoke", params=self.params)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        eventually(lambda: self.counters()["pending"] == 0)
+        sent = self.counters()["sent"]
+        # The counter is ahead of the transaction that makes a send visible.
+        return eventually(lambda: self._sends(at_least=sent)).sends
+
+    def _sends(self, *, at_least: int) -> _Found | None:
+        sends = [send for send in self.stack.sends() if send["mid"] == self.mid]
+        return _Found(sends) if len(sends) >= at_least else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Sends, none of them included; as a list, none would look like not yet."""
+
+    sends: list[dict[str, Any]]
+
+
+@contextmanager
+def running(bootstrap_servers: str, directory: Path, *, ack_timeout_s: float) -> Iterator[Stack]:
+    """Start a worker and a bridge on new topics; end both with the block."""
+    prefix = fresh_prefix()
+    create_topics(bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    processes = Processes(directory)
+    cluster = Cluster(bootstrap_servers, prefix, directory, processes)
+    try:
+        worker = cluster.start()
+        port = free_port()
+        env = cluster.environment(PORT=str(port), ACK_TIMEOUT_S=str(ack_timeout_s))
+        bridge = processes.start("bridge", env=env)
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, timeout=CALL_WITHIN_S, trust_env=False) as http:
+            stack = Stack(cluster, worker, bridge, http)
+            eventually(stack.ready, within_s=60)
+            yield stack
+    finally:
+        processes.end_all()
