@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.worker.admin import AdminError
 from streams.worker.errors import TakeoverAbandoned, WorkerError
@@ -261,8 +261,9 @@ class Source:
         self._rebalances += 1
         self.member_id = consumer.memberid() or ""
         for place in assigned:
-            # Anything but "the stored offset"; delivery starts where the state says.
-            place.offset = OFFSET_END
+            # Delivery starts where the state says, by a seek, before anything is fetched. A number
+            # and not OFFSET_END: its look-up could end after the seek, win, and skip events.
+            place.offset = 0
         consumer.incremental_assign(assigned)
         for place in assigned:
             with self._lock:
