@@ -30,7 +30,6 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Plain help: rich's own takes 100 ms to load and would read the brackets of our examples as markup.
 app = typer.Typer(
     name=NAME,
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -26,7 +26,7 @@ class Dedup(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    mailings = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    mailings = typer.Typer(rich_markup_mode=None)
     mailings.command("define")(define)
     mailings.command("list")(list_)
     mailings.command("show")(show)

@@ -9,7 +9,7 @@ from mailing_trigger.commands import options
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    topics = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    topics = typer.Typer(rich_markup_mode=None)
     topics.command("create")(create)
     topics.command("check")(check)
     app.add_typer(topics, name="topics", help="Create and check the topics.")

@@ -51,6 +51,8 @@ def test_the_overview_names_every_command_with_a_whole_sentence(
     [
         pytest.param(["up", "--prot", "1"], "--prot", id="unknown flag"),
         pytest.param(["uq"], "uq", id="unknown command"),
+        pytest.param([], "Missing command;", id="no command"),
+        pytest.param(["mailings"], "Missing command;", id="no command of a group"),
         pytest.param(["invoke", "--orgid", "2"], "--mid", id="missing flag"),
         pytest.param(["invoke", "--orgid", "2", "--mid", "0"], "--mid", id="mid of zero"),
         pytest.param(["up", "--port", "http"], "--port", id="port without a number"),
