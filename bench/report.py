@@ -22,16 +22,20 @@ _MIB = 1024 * 1024
 
 def backlog_table(runs: list[backlog.Run]) -> Table:
     """Return a row a contestant: slowest and fastest run, and CPU an event."""
-    table = Table(title="A backlog worked off by one process")
+    contestants = list(dict.fromkeys(run.contestant for run in runs))
+    table = Table(
+        title="A backlog worked off by one process",
+        caption="; ".join(f"{each.name}: {each.guarantee}" for each in contestants),
+    )
     table.add_column("")
     for column in ("runs", "events/s", "x loop", "us CPU", "us broker", "cores"):
         table.add_column(column, justify="right", no_wrap=True)
     loop = [run.seen.rate for run in runs if run.contestant.name == "plain loop"]
-    for contestant in dict.fromkeys(run.contestant for run in runs):
+    for contestant in contestants:
         seen = [run.seen for run in runs if run.contestant is contestant]
         rates = [each.rate for each in seen]
         table.add_row(
-            f"{contestant.name}: {contestant.guarantee}",
+            contestant.name,
             str(len(seen)),
             f"{min(rates):,.0f}-{max(rates):,.0f}" if len(rates) > 1 else f"{rates[0]:,.0f}",
             f"{statistics.median(rates) / statistics.median(loop):.2f}",
