@@ -41,7 +41,7 @@ class Plan:
 
     events: int = 400_000
     runs: int = 3
-    faust_events: int = 20_000
+    faust_events: int = 15_000
     seed: int = 1
 
 

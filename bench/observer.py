@@ -97,7 +97,11 @@ class Observer:
     def _replies(self) -> int:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         found = self._admin.list_offsets(dict.fromkeys(self._acks, latest))
-        return sum(each.result(_ASK_S).offset for each in found.values())
+        try:
+            return sum(each.result(_ASK_S).offset for each in found.values())
+        except KafkaException:
+            # New topics are still finding their leader: asked again in a moment.
+            return 0
 
     def _committed(self) -> bool:
         request = ConsumerGroupTopicPartitions(self._group, self._places)
