@@ -23,4 +23,4 @@ if __name__ == "__main__":
         topic_partitions=1,
         web_enabled=False,
     )
-    sys.exit(faust.Worker(app, quiet=True).execute_from_commandline())
+    sys.exit(faust.Worker(app, quiet=True, loglevel="WARNING").execute_from_commandline())

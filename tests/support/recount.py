@@ -228,7 +228,8 @@ class Recount:
         expected = [send for model in self.models.values() for send in model.sends]
         wanted = {send["send_id"]: _send(send) for send in expected}
         found = {send["send_id"]: _send(send) for send in self.sends}
-        assert wanted.keys() - found.keys() == set(), "accepted and invoked, but never sent"
+        lost = sorted(wanted.keys() - found.keys())
+        assert lost == [], f"accepted and invoked, but never sent; kept: {self._kept(lost)}"
         assert found.keys() - wanted.keys() == set(), "sent, but never accepted"
         other = [
             (found[send_id], wanted[send_id])
@@ -236,6 +237,16 @@ class Recount:
             if found[send_id] != wanted[send_id]
         ]
         assert other[:3] == []
+
+    def _kept(self, lost: Iterable[str]) -> list[bytes]:
+        """Return which of the changelog's last records are of *lost* messages: still pending."""
+        offsets = {(int(p), o.encode()) for _, p, o in (send_id.split(":") for send_id in lost)}
+        table = {(raw.partition, raw.key or b""): raw.value for raw in self.state}
+        return [
+            key
+            for (partition, key), value in table.items()
+            if value is not None and (partition, key.rpartition(b":")[2]) in offsets
+        ]
 
     def _verify_acks(self) -> None:
         found: set[tuple[int, str, int, int, str]] = set()

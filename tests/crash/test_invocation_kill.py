@@ -1,0 +1,55 @@
+"""A worker that is killed while an invocation's messages are being sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from tests.support.recount import Recount
+from tests.support.worker import MID, ORG, drained, until
+
+if TYPE_CHECKING:
+    from tests.support.worker import Cluster
+
+pytestmark = pytest.mark.crash
+
+PENDING = 10_000
+
+
+def test_ten_thousand_messages_are_each_sent_once_when_the_worker_is_killed_in_the_middle(
+    cluster: Cluster,
+) -> None:
+    people = [{"email": f"person{number}@example.org"} for number in range(PENDING)]
+
+    async def story() -> None:
+        worker = cluster.start()
+        async with cluster.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=0)
+            rids = await client.trigger(orgid=ORG, mid=MID, recipients=people)
+            before = await asyncio.to_thread(_written, cluster)
+            invoking = asyncio.create_task(client.invoke(ORG, MID))
+            await until(lambda: _has_grown(cluster, before))
+            await asyncio.to_thread(worker.kill)
+            cluster.start()
+            assert (await invoking).messages == PENDING
+            view = await drained(client)
+        recount = Recount(cluster).verify(views=[view])
+        assert sorted(send["rid"] for send in recount.sends) == sorted(rids)
+
+    asyncio.run(story())
+
+
+async def _has_grown(cluster: Cluster, before: int) -> bool:
+    return await asyncio.to_thread(_written, cluster) > before
+
+
+def _written(cluster: Cluster) -> int:
+    """Return how much lies in the sends, whether its transaction ended or not."""
+    admin = cluster.admin()
+    places = [TopicPartition(cluster.topic("mailing.sends"), partition) for partition in range(4)]
+    ends = admin.list_offsets({place: OffsetSpec.latest() for place in places})
+    return sum(end.result(10).offset for end in ends.values())
