@@ -13,6 +13,7 @@ from mailing_trigger.settings import load
 from tests.unit.test_cli_help import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+OF_OTHERS = {"JAVA_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "UNKNOWN_MEMBER_ID"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -46,3 +47,16 @@ def test_the_settings_file_shown_is_one(tmp_path: Path) -> None:
 
     assert settings.replication == tomllib.loads(shown)["replication"] == 3
     assert settings.kafka["security.protocol"] == "SASL_SSL"
+
+
+def test_codes_and_outcomes_that_pages_name_exist() -> None:
+    source = "".join(
+        file.read_text(encoding="utf-8")
+        for folder in ("producers", "schemas")
+        for file in (ROOT / folder).rglob("*.py")
+    )
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for code in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text):
+            if not code.startswith("MAILING_TRIGGER_") and code not in OF_OTHERS:
+                assert f'"{code}"' in source or f"{code} =" in source, f"{page.name}: {code}"
