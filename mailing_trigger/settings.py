@@ -1,6 +1,7 @@
 """Every setting: flag, then environment, then one TOML file, then the default.
 
-This is the only module that reads the environment.
+Our variables are read here alone, but for those of `faust -A streams.worker.app`, which takes none
+of our flags.
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ def _problem(given: TriggerAnswer, size: int) -> Problem:
         return Problem(given.status, first.code, first.detail)
     if given.status == 504:
         late = sum(error.retriable for error in given.errors)
-        code, detail = first.code, f"{late} of {size} recipients were not acknowledged in time"
         code = next(error.code for error in given.errors if error.retriable)
+        detail = f"{late} of {size} recipients were not acknowledged in time"
     else:
         field = f" {first.field}:" if first.field else ""
         code = first.code if len(given.errors) == 1 else "REJECTED_ENTRIES"

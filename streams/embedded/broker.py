@@ -112,7 +112,7 @@ class EmbeddedBroker:
             raise BrokerError(f"the broker died: {cause} (its log is {self._dir.broker_log})")
 
     def stop(self) -> None:
-        """Let the broker close its files, at most 10 s; nothing to do when it is not running."""
+        """Let the broker close its files, for a few seconds; nothing to do when none runs."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
