@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from producers.contract.address import read_address
@@ -24,23 +23,7 @@ _NUMBER_PUNCTUATION = str.maketrans("", "", " .-()")
 _E164 = re.compile(r"\+[0-9]{8,15}")
 
 
-class Status(IntEnum):
-    """Whether a recipient wants mail; 2 was never given out."""
-
-    UNSUBSCRIBED = 0
-    SUBSCRIBED = 1
-    EXTERNAL = 3
-
-
-class ContentType(IntEnum):
-    """What a recipient wants to get; names as MIME writes them."""
-
-    HTML = 1
-    PLAIN = 2
-    ALTERNATIVE = 3
-
-
-_STATUS_NAMES = {status.name.lower(): int(status) for status in Status}
+_STATUS_NAMES = {"unsubscribed": 0, "subscribed": 1, "external": 3}  # 2 was never given out
 _CONTENT_TYPE_NAMES = {"text/html": 1, "text/plain": 2, "multipart/alternative": 3}
 
 
