@@ -114,6 +114,7 @@ class Source:
         # Used by the consumer's thread alone.
         self._rebalances = 0
         self._delivering: dict[int, int] = {}
+        self._fetched: set[int] = set()
         self.member_id = ""
         # Up to where the log was read, transaction markers included; the watchdog looks at it.
         self.positions: dict[int, int] = {}
@@ -260,11 +261,10 @@ class Source:
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         self._rebalances += 1
         self.member_id = consumer.memberid() or ""
-        for place in assigned:
-            # Delivery starts where the state says, by a seek, before anything is fetched. A number
-            # and not OFFSET_END: its look-up could end after the seek, win, and skip events.
-            place.offset = 0
-        consumer.incremental_assign(assigned)
+        # Fetched only when the state is there and says from where. Fetched before and sought later
+        # (librdkafka 2.16), a partition at OFFSET_END now and then skips events, for the look-up
+        # outruns the seek, and one at 0 fails where retention has deleted the first events.
+        consumer.incremental_assign([])
         for place in assigned:
             with self._lock:
                 incarnation = self._incarnations.get(place.partition, 0) + 1
@@ -273,11 +273,15 @@ class Source:
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self._give_up(revoked, "given up")
-        consumer.incremental_unassign(revoked)
+        self._unassign(consumer, revoked)
 
     def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
         self._give_up(lost, "lost")
-        consumer.incremental_unassign(lost)
+        self._unassign(consumer, lost)
+
+    def _unassign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        consumer.incremental_unassign([p for p in places if p.partition in self._fetched])
+        self._fetched.difference_update(place.partition for place in places)
 
     def _give_up(self, places: list[TopicPartition], how: str) -> None:
         self._rebalances += 1
@@ -295,7 +299,8 @@ class Source:
         if not self.is_current(partition, incarnation):
             return
         self._delivering.pop(partition, None)
-        consumer.pause([TopicPartition(self._settings.log, partition)])
+        if partition in self._fetched:
+            self._unassign(consumer, [TopicPartition(self._settings.log, partition)])
         self._restorers.submit(self._take_over, partition, incarnation)
 
     def _seek(self, consumer: Consumer, partition: int, offset: int, incarnation: int) -> None:
@@ -331,8 +336,10 @@ class Source:
             self._order_delivery(state, incarnation, tries)
             return
         self._put(Adoption(state, incarnation, consumer.consumer_group_metadata()))
-        self._seek(consumer, partition, state.applied + 1, incarnation)
-        consumer.resume([TopicPartition(self._settings.log, partition)])
+        place = TopicPartition(self._settings.log, partition, state.applied + 1)
+        consumer.incremental_assign([place])
+        self._fetched.add(partition)
+        self._delivering[partition] = incarnation
 
     def stamped(self, state: PartitionState) -> TopicPartition:
         """Return the offset that goes with *state*, with our note."""
