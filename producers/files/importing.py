@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from producers.bulk import Block
 from producers.contract.entries import TriggerCall
 from producers.contract.errors import Code
+from producers.errors import TriggerRejected
 from producers.files.display import display
 from producers.files.progress import Counts, Progress, fingerprint
 from producers.files.sources import STDIN, open_bytes, open_source, read_row
@@ -91,6 +92,15 @@ class _Import:
         self._saved_at = time.monotonic()
 
     async def run(self, shown: Display) -> ImportReport:
+        try:
+            return await self._run(shown)
+        except TriggerRejected:
+            # The mailing took nobody: the same file may be meant for another.
+            if self._resumable and not self._progress.rows:
+                self._progress_file.unlink()
+            raise
+
+    async def _run(self, shown: Display) -> ImportReport:
         complete = True
         with (
             open_bytes(self._name) as file,

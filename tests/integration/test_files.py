@@ -269,6 +269,8 @@ def test_an_import_into_an_unknown_mailing_ends_at_once(
         with pytest.raises(TriggerRejected, match="INVALID_MAILING"):
             imported(kafka, topics, path)
         assert len(worker.seen) < 5_000
+    # It would keep the same file from the mailing that was meant.
+    assert not path.with_name("people.jsonl.progress").exists()
 
 
 @pytest.mark.parametrize(
