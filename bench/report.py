@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +33,13 @@ def backlog_table(runs: list[backlog.Run]) -> Table:
     for contestant in contestants:
         seen = [run.seen for run in runs if run.contestant is contestant]
         rates = [each.rate for each in seen]
+        # Of the same round: what the machine did meanwhile, it did to both.
+        ratios = [rate / other for rate, other in zip(rates, loop, strict=False)]
         table.add_row(
             contestant.name,
             str(len(seen)),
             f"{min(rates):,.0f}-{max(rates):,.0f}" if len(rates) > 1 else f"{rates[0]:,.0f}",
-            f"{statistics.median(rates) / statistics.median(loop):.2f}",
+            _span(ratios, digits=2),
             _span([each.cpu_us for each in seen]),
             _span([each.broker_cpu_us for each in seen]),
             _span([each.busy for each in seen], digits=2),
