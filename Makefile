@@ -34,15 +34,11 @@ up: $(READY) ## Broker, worker and bridge, until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## The test suite, on the embedded broker
-	$(BIN)/pytest -m "not long" $(ARGS)
-
-.PHONY: test-long
-test-long: $(READY) ## The tests that take minutes
-	$(BIN)/pytest -m long $(ARGS)
+	$(BIN)/pytest $(ARGS)
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
-	$(BIN)/pytest -m "any_broker and not long" --kafka=container $(ARGS)
+	$(BIN)/pytest -m any_broker --kafka=container $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Style and format

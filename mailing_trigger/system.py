@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 60.0  # 4 s on two idle cores, restoring a small state included
 LOOK_EVERY_S = 0.1
 ASK_WITHIN_S = 5.0
-# Together with the broker's second they stay below the 10 s that Ctrl-C may take.
-BRIDGE_STOPS_WITHIN_S = 5.0
-WORKER_STOPS_WITHIN_S = 4.0
+# Together with the broker's limit they stay below the 10 s that Ctrl-C may take.
+BRIDGE_STOPS_WITHIN_S = 4.5
+WORKER_STOPS_WITHIN_S = 3.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SERVE_WITHIN_S = 60.0  # 3 s on two idle cores; a first start on a busy laptop has taken 20
 # An orderly stop takes half a second; a killed broker loses nothing, it starts more slowly.
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 2.0
 FORMAT_WITHIN_S = 60.0
 MEMORY = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 

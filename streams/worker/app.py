@@ -6,13 +6,16 @@ import gc
 import logging
 import os
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import faust
 
+from schemas.errors import RegistryRefusal
 from schemas.framing import Framing
-from streams.worker.admin import check_topics
+from streams.core.errors import StateError
+from streams.worker.admin import AdminError, check_topics
 from streams.worker.broker import faust_broker
 from streams.worker.engine import Engine
 from streams.worker.errors import WorkerError
@@ -32,10 +35,20 @@ _STOP_S = 20.0
 _TALKATIVE = ("faust", "mode", "aiokafka", "streams.worker.app")
 
 
+class _NoWeb(faust.App.BootStrategy):  # type: ignore[misc,valid-type]
+    """Starts no web server: ``faust worker`` would, on every address, without a login."""
+
+    enable_web = False
+
+
+class _App(faust.App):
+    BootStrategy = _NoWeb
+
+
 def create_app(settings: WorkerSettings) -> faust.App:
     """Return the app of one worker process."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
+    app = _App(
         # Its own group: the leader topic's rebalances are not those of our log.
         f"{settings.group_id}-faust",
         **faust_broker(settings),
@@ -47,8 +60,6 @@ def create_app(settings: WorkerSettings) -> faust.App:
         store="memory://",
         topic_partitions=1,
         topic_allow_declare=True,
-        # Faust's server has no login and shows tables.
-        web_enabled=False,
         # Its streams are not ours to wait for: chunks are kept and committed elsewhere.
         stream_wait_empty=False,
         worker_redirect_stdouts=False,
@@ -61,6 +72,10 @@ def create_app(settings: WorkerSettings) -> faust.App:
         """Starts and stops the engine with the app."""
 
         async def on_start(self) -> None:
+            # The fold makes tuples by the million and no cycles; the collector's default rhythm,
+            # once in 700 objects, takes a tenth of its time (py-spy --native).
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 100)
             engine = _engine(settings)
             engines.append(engine)
             lag = LagProbe(settings, engine)
@@ -116,11 +131,6 @@ def run(settings: WorkerSettings) -> int:
     )
     if problems:
         raise WorkerError("; ".join(problems))
-    # The fold makes tuples by the million and no cycles; the collector's default rhythm, once in
-    # 700 objects, takes a tenth of its time (py-spy --native).
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
     worker = faust.Worker(create_app(settings), override_logging=False, quiet=True)
@@ -151,9 +161,12 @@ def _resolver(registry: Registry | None, framing: Framing) -> Any:
 
 
 def _die(error: BaseException) -> None:
-    if not isinstance(error, WorkerError):
-        log.error("the worker failed", exc_info=error)
-    end_process(str(error) or type(error).__name__)
+    if isinstance(error, WorkerError | StateError | AdminError | RegistryRefusal):
+        end_process(str(error))
+    # Where it happened and not what it says: the text may quote a record.
+    place = "".join(traceback.format_tb(error.__traceback__))
+    log.error("the worker failed at\n%s", place)
+    end_process(f"the worker failed: {type(error).__name__}; please report it")
 
 
 def __getattr__(name: str) -> Any:
