@@ -28,9 +28,6 @@ def _base(settings: WorkerSettings, role: str) -> Config:
         "client.id": f"{settings.group_id}-{role}",
         # A broker that restarts is asked again soon, not after the default 10 s.
         "reconnect.backoff.max.ms": 1000,
-        # The default forgets the brokers and starts from the bootstrap servers when all are away;
-        # requests to a group's coordinator then hang past every timeout (librdkafka 2.16).
-        "metadata.recovery.strategy": "none",
         "logger": log,
         **settings.security,
     }
