@@ -34,7 +34,7 @@ up: $(READY) ## Broker, worker and bridge, until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## The test suite, on the embedded broker
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container

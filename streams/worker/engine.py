@@ -41,6 +41,8 @@ _MAX_BYTES = 64 * 1024 * 1024
 _DRAIN_SLICE = 1_000
 # Longer than a transaction takes to be written or given up.
 _RELEASE_S = 60.0
+# The shipper's own limits are shorter: 15 s to write. Whoever takes longer does not obey them.
+_SHIP_LIMIT_S = 20.0
 # Events in a registry's framing wait this long for it; the watchdog is a little slower.
 _REGISTRY_S = 45.0
 
@@ -69,7 +71,8 @@ class Engine:
         self._resolve = resolve
         self._fail = on_failure
         self.replier = Replier(settings, framing)
-        self._shipper = Shipper(settings, framing, self.replier, transactional_id)
+        self._new_shipper = partial(Shipper, settings, framing, self.replier, transactional_id)
+        self._shipper = self._new_shipper()
         self.source = Source(settings, self, transactional_id)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ship")
         self._suspects = Suspects()
@@ -283,7 +286,11 @@ class Engine:
         ship = partial(
             self._shipper.ship, transaction, still_ours=partial(self._is_ours, transaction)
         )
-        shipped = await loop.run_in_executor(self._thread, ship)
+        writing = loop.run_in_executor(self._thread, ship)
+        try:
+            shipped = await asyncio.wait_for(asyncio.shield(writing), _SHIP_LIMIT_S)
+        except TimeoutError:
+            shipped = self._abandon()
         self.progress += 1
         if shipped.outcome is Outcome.COMMITTED:
             for partition, part in transaction.parts.items():
@@ -295,6 +302,19 @@ class Engine:
             # Not part of the shipping, or giving a partition up would wait for it.
             self._renewing = asyncio.ensure_future(self._renew())
             self._renewing.add_done_callback(self._renewed)
+
+    def _abandon(self) -> Shipped:
+        """Leave a shipper that does not come back to itself, and go on with a new one.
+
+        librdkafka 2.16's `send_offsets_to_transaction` may wait for ever when a broker restarts
+        under it, whatever its timeout. The new producer has the same transactional id, so what the
+        old one might still do is refused by the broker.
+        """
+        log.warning("a transaction was neither written nor refused in %.0f s", _SHIP_LIMIT_S)
+        self._thread.shutdown(wait=False)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ship")
+        self._shipper = self._new_shipper()
+        return Shipped(Outcome.BROKEN)
 
     async def _renew(self) -> None:
         loop = asyncio.get_running_loop()

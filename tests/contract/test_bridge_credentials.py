@@ -342,6 +342,7 @@ def test_a_hash_is_of_its_password_alone_and_never_the_same() -> None:
         SECRET[:-20],
         SECRET + "!",
     ],
+    ids=["empty", "no digest", "md5", "huge n", "no n", "huge r", "no p", "cut", "trailing"],
 )
 def test_what_is_no_hash_of_ours_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="scrypt"):
