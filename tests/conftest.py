@@ -10,7 +10,7 @@ from streams.worker.admin import create_topics
 from tests.support import brokers
 from tests.support.environment import forget_settings
 from tests.support.processes import Processes
-from tests.support.topics import fresh_prefix, remove_topics
+from tests.support.topics import PARTITIONS, fresh_prefix, remove_topics
 from tests.support.worker import Cluster
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streams.embedded.broker import EmbeddedBroker
-
-PARTITIONS = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,8 +95,6 @@ def cluster(kafka: brokers.Broker, topics: str, processes: Processes, tmp_path: 
 @pytest.fixture
 def own_cluster(own_broker: EmbeddedBroker, processes: Processes, tmp_path: Path) -> Cluster:
     """A cluster whose broker may be stopped and killed."""
-    from streams.worker.admin import create_topics
-
     prefix = fresh_prefix()
     create_topics(own_broker.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
     return Cluster(own_broker.bootstrap_servers, prefix, tmp_path, processes)

@@ -1,81 +1,34 @@
-"""A client against a real broker; the workers are played by the test."""
+"""A client's triggers against a real broker; the workers are played by the test."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
-from producers import (
-    ClientSettings,
-    ControlRefused,
-    LogUnavailable,
-    NotAcknowledged,
-    NotSetUp,
-    Overloaded,
-    SyncTriggerClient,
-    TriggerClient,
-    TriggerRejected,
-    UnknownMailing,
-    exchange,
-)
+from producers import Overloaded, TriggerRejected
 from producers.contract.entries import OnTheFlyEntry, TriggerCall
 from producers.contract.recipients import read_recipients
 from producers.in_flight import InFlight
-from schemas.codec import Codec
-from schemas.framing import SINGLE_OBJECT_BYTES, schema_text
-from schemas.ids import mailing_key, rid_of
+from schemas.ids import rid_of
 from schemas.partition import partition_for
-from schemas.records import (
-    ACKNOWLEDGEMENT,
-    MAILING_ANSWER,
-    MAILING_DEFINED,
-    MAILING_QUERIED,
-    NAMES,
-    RECIPIENT_TRIGGERED,
-    ControlOutcome,
-    Outcome,
-)
-from schemas.topics import ACK_PARTITIONS, ACKS, LOG
-from tests.support.fake_worker import FakeWorker, Reply, ack, created
-from tests.support.registry import RegistryStub
+from schemas.records import ACKNOWLEDGEMENT, Outcome
+from schemas.topics import ACKS
+from tests.support.clients import SOON_S, opened, people
+from tests.support.fake_worker import FakeWorker, Reply, ack, created, rejecting_rids
+from tests.support.topics import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from confluent_kafka import Message
 
-    from streams.embedded.broker import EmbeddedBroker
     from tests.support.brokers import Broker
-
-PARTITIONS = 4
-SOON_S = 1.5  # for tests in which an answer never comes
-
-
-@asynccontextmanager
-async def opened(
-    kafka: Broker, prefix: str, *, ack_timeout_s: float = 20.0
-) -> AsyncIterator[TriggerClient]:
-    settings = ClientSettings(kafka.bootstrap_servers, prefix, ack_timeout_s=ack_timeout_s)
-    async with TriggerClient(settings) as client:
-        yield client
-
-
-def people(count: int) -> list[dict[str, object]]:
-    return [{"email": f"u{i}@domain.com", "context": {"n": i}} for i in range(count)]
 
 
 def silent(_name: str, _event: dict[str, Any], _message: Message) -> list[Reply]:
     return []
-
-
-def rejecting_rids(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
-    if event["rid"]:
-        return [ack(event, 0, "UNKNOWN_RECIPIENT")]
-    return created(name, event, message)
 
 
 # trigger
@@ -388,250 +341,3 @@ def test_bulk_stops_when_the_mailing_takes_no_triggers(kafka: Broker, topics: st
     with FakeWorker(kafka.bootstrap_servers, topics, answer=no_such) as worker:
         asyncio.run(run())
     assert len(worker.seen) < 5_000
-
-
-# mailings
-
-
-def snapshot(event: dict[str, Any], partition: int, mid: int) -> dict[str, Any]:
-    return {
-        "orgid": event["orgid"],
-        "mid": mid,
-        "revision": 3,
-        "state": "ACTIVE",
-        "name": f"mailing {mid}",
-        "type": "api-triggered",
-        "dedup": "RECIPIENT",
-        "interval_s": 15,
-        "invocation": 1,
-        "triggered": 100,
-        "created": 10 + partition,
-        "known": 5,
-        "duplicates": 2,
-        "suppressed": 1,
-        "rejected": 0,
-        "sent": 4,
-    }
-
-
-def answer_of(event: dict[str, Any], partition: int, outcome: str = "DONE", **fields: Any) -> Reply:
-    record = {"request_id": event["request_id"], "index": partition, "outcome": outcome}
-    return MAILING_ANSWER, {**record, "revision": 3, "messages": 0, "mailings": [], **fields}
-
-
-def obeying(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
-    if name != MAILING_QUERIED:
-        return [answer_of(event, p, messages=10 + p) for p in range(PARTITIONS)]
-    partition = message.partition()
-    assert partition is not None
-    mids = [event["mid"]] if event["mid"] else [5, 7, 9]
-    return [answer_of(event, partition, mailings=[snapshot(event, partition, m) for m in mids])]
-
-
-def test_a_mailing_is_defined_at_its_home_and_shown_with_the_sums_of_all(
-    kafka: Broker, topics: str
-) -> None:
-    async def run() -> Any:
-        async with opened(kafka, topics) as client:
-            return await client.define(2, 5, name="mailing 5", dedup="RECIPIENT")
-
-    with FakeWorker(kafka.bootstrap_servers, topics, answer=obeying) as worker:
-        view = asyncio.run(run())
-    name, defined, message = worker.seen[0]
-    assert name == MAILING_DEFINED
-    assert message.partition() == partition_for(mailing_key(2, 5), PARTITIONS)
-    assert message.key() == mailing_key(2, 5)
-    assert (defined["origin"], defined["revision"], defined["dedup"]) == ("REQUEST", 0, "RECIPIENT")
-    assert view.created == 10 + 11 + 12 + 13
-    assert view.pending == 46 + 20 - 4 - 16
-    assert (view.name, view.state, view.revision) == ("mailing 5", "ACTIVE", 3)
-    queried = [m.partition() for n, _, m in worker.seen if n == MAILING_QUERIED]
-    assert sorted(queried) == [0, 1, 2, 3]  # type: ignore[type-var]
-
-
-def test_an_invocation_counts_the_messages_of_all_partitions(kafka: Broker, topics: str) -> None:
-    async def run() -> None:
-        async with opened(kafka, topics) as client:
-            invocation = await client.invoke(2, 5)
-            assert (invocation.revision, invocation.messages) == (3, 46)
-
-    with FakeWorker(kafka.bootstrap_servers, topics, answer=obeying):
-        asyncio.run(run())
-
-
-def test_a_page_of_mailings_is_sorted_and_as_long_as_asked(kafka: Broker, topics: str) -> None:
-    async def run() -> None:
-        async with opened(kafka, topics) as client:
-            assert [view.mid for view in await client.mailings(2, limit=2)] == [5, 7]
-            with pytest.raises(ValueError, match="page"):
-                await client.mailings(2, limit=0)
-
-    with FakeWorker(kafka.bootstrap_servers, topics, answer=obeying):
-        asyncio.run(run())
-
-
-def test_a_refused_request_raises_at_the_first_answer(kafka: Broker, topics: str) -> None:
-    outcomes = iter(["UNKNOWN_MAILING", "WRONG_STATE"])
-
-    def refusing(_name: str, event: dict[str, Any], _message: Message) -> list[Reply]:
-        return [answer_of(event, 2, next(outcomes))]
-
-    async def run() -> None:
-        async with opened(kafka, topics) as client:
-            with pytest.raises(UnknownMailing):
-                await client.invoke(2, 5)
-            with pytest.raises(ControlRefused) as refused:
-                await client.invoke(2, 5)
-            assert refused.value.outcome is ControlOutcome.WRONG_STATE
-
-    with FakeWorker(kafka.bootstrap_servers, topics, answer=refusing):
-        asyncio.run(run())
-
-
-def test_an_unknown_mailing_is_unknown_when_no_partition_has_it(kafka: Broker, topics: str) -> None:
-    def nowhere(_name: str, event: dict[str, Any], message: Message) -> list[Reply]:
-        partition = message.partition()
-        assert partition is not None
-        return [answer_of(event, partition, "UNKNOWN_MAILING")]
-
-    async def run() -> None:
-        async with opened(kafka, topics) as client:
-            with pytest.raises(UnknownMailing):
-                await client.mailing(2, 5)
-
-    with FakeWorker(kafka.bootstrap_servers, topics, answer=nowhere):
-        asyncio.run(run())
-
-
-def test_a_silent_partition_is_told_with_how_many_answered(kafka: Broker, topics: str) -> None:
-    def three_of_four(_name: str, event: dict[str, Any], _message: Message) -> list[Reply]:
-        return [answer_of(event, p) for p in range(3)]
-
-    async def run() -> None:
-        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
-            with pytest.raises(NotAcknowledged) as caught:
-                await client.invoke(2, 5)
-            assert (caught.value.answered, caught.value.expected) == (3, PARTITIONS)
-
-    with FakeWorker(kafka.bootstrap_servers, topics, answer=three_of_four):
-        asyncio.run(run())
-
-
-# start, loss and the blocking client
-
-
-def test_missing_topics_are_told_with_the_command_that_makes_them(
-    kafka: Broker, cluster_prefix: str
-) -> None:
-    settings = ClientSettings(kafka.bootstrap_servers, cluster_prefix)
-    with (
-        pytest.raises(NotSetUp, match="mailing-trigger topics create"),
-        SyncTriggerClient(settings),
-    ):
-        pass
-
-
-def test_acknowledgements_with_other_partitions_are_refused(
-    kafka: Broker, cluster_prefix: str
-) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    wrong = [
-        NewTopic(cluster_prefix + LOG, PARTITIONS, 1),
-        NewTopic(cluster_prefix + ACKS, ACK_PARTITIONS + 1, 1),
-    ]
-    for future in admin.create_topics(wrong).values():
-        future.result(20)
-    settings = ClientSettings(kafka.bootstrap_servers, cluster_prefix)
-    with pytest.raises(NotSetUp, match="must have 8"), SyncTriggerClient(settings):
-        pass
-
-
-def test_without_a_broker_the_client_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "START_TIMEOUT_S", 1.0)
-    address = "127.0.0.1:1"  # nobody listens there
-    with (
-        pytest.raises(LogUnavailable, match=address) as caught,
-        SyncTriggerClient(ClientSettings(address)),
-    ):
-        pass
-    assert caught.value.produced is False
-
-
-def test_the_blocking_client_does_what_the_asyncio_one_does(kafka: Broker, topics: str) -> None:
-    settings = ClientSettings(kafka.bootstrap_servers, topics)
-    with (
-        FakeWorker(kafka.bootstrap_servers, topics, answer=rejecting_rids) as worker,
-        SyncTriggerClient(settings) as client,
-    ):
-        assert len(client.trigger(orgid=2, mid=1, recipients=people(3))) == 3
-        with pytest.raises(TriggerRejected):
-            client.trigger(orgid=2, mid=1, recipients=[1025])
-        client.post(orgid=2, mid=1, recipients=people(1))
-        answers = list(client.trigger_many(orgid=2, mid=1, recipients=people(600)))
-        assert [answer.index for answer in answers] == list(range(600))
-        worker.answer = obeying
-        assert client.define(2, 5, name="mailing 5").mid == 5
-        assert client.invoke(2, 5).messages == 46
-        assert [view.mid for view in client.mailings(2)] == [5, 7, 9]
-
-
-def test_after_a_restart_of_the_broker_calls_are_answered_again(
-    own_broker: EmbeddedBroker,
-) -> None:
-    from streams.worker.admin import create_topics
-
-    create_topics(own_broker.bootstrap_servers, prefix="", partitions=PARTITIONS)
-
-    async def run() -> None:
-        settings = ClientSettings(own_broker.bootstrap_servers, ack_timeout_s=2.0)
-        async with TriggerClient(settings) as client:
-            await client.trigger(orgid=2, mid=1, recipients=people(1))
-            await asyncio.to_thread(own_broker.stop)
-            with pytest.raises(LogUnavailable):
-                await client.trigger(orgid=2, mid=1, recipients=people(1))
-            await asyncio.to_thread(own_broker.start)
-            async with asyncio.timeout(60):
-                while True:
-                    try:
-                        await client.trigger(orgid=2, mid=1, recipients=people(2))
-                    except (LogUnavailable, TriggerRejected):
-                        continue
-                    break
-
-    with FakeWorker(own_broker.bootstrap_servers, ""):
-        asyncio.run(run())
-
-
-def test_with_a_registry_ids_from_it_are_written_and_new_ones_learnt(
-    kafka: Broker, topics: str
-) -> None:
-    def by_registry(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
-        # As a worker that has met the registry after the client did.
-        text = schema_text(ACKNOWLEDGEMENT)
-        value = Codec().encode(*created(name, event, message)[0])[SINGLE_OBJECT_BYTES:]
-        stub.texts.append(text + "\n")
-        framed = b"\x00" + len(stub.texts).to_bytes(4, "big") + value
-        worker._producer.produce(topics + ACKS, framed, partition=event["reply_partition"])
-        return []
-
-    with (
-        RegistryStub() as stub,
-        FakeWorker(kafka.bootstrap_servers, topics, answer=by_registry) as worker,
-    ):
-        settings = ClientSettings(kafka.bootstrap_servers, topics, schema_registry_url=stub.url)
-        for name, text in enumerate(map(schema_text, NAMES), 1):
-            worker._codec.framing.learn(name, text)
-        with SyncTriggerClient(settings) as client:
-            assert len(client.trigger(orgid=2, mid=1, recipients=people(1))) == 1
-    (_, _, message) = worker.seen[0]
-    value = message.value()
-    assert isinstance(value, bytes)
-    assert value[:5] == b"\x00" + (NAMES.index(RECIPIENT_TRIGGERED) + 1).to_bytes(4, "big")
-
-
-def test_a_registry_that_does_not_answer_is_told_without_its_password() -> None:
-    settings = ClientSettings("127.0.0.1:1", schema_registry_url="http://me:hunter2@127.0.0.1:1")
-    with pytest.raises(LogUnavailable) as caught, SyncTriggerClient(settings):
-        pass
-    assert "127.0.0.1:1" in str(caught.value)
-    assert "hunter2" not in str(caught.value)

@@ -30,6 +30,13 @@ def created(_name: str, event: dict[str, Any], message: Message) -> list[Reply]:
     return [ack(event, rid_of(offset, partition), "CREATED")]
 
 
+def rejecting_rids(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+    """Answer that no recipient is known by its rid, and that the others are new."""
+    if event["rid"]:
+        return [ack(event, 0, "UNKNOWN_RECIPIENT")]
+    return created(name, event, message)
+
+
 def ack(event: dict[str, Any], rid: int, outcome: str) -> Reply:
     """Return the acknowledgement of one event."""
     entry = {"index": event["index"], "rid": rid, "outcome": outcome}

@@ -6,6 +6,7 @@ import uuid
 
 from confluent_kafka.admin import AdminClient
 
+PARTITIONS = 4
 ADMIN_WITHIN_S = 30.0
 
 
