@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from producers.errors import LogUnavailable
-from producers.peek import request_of_answer
 from schemas.errors import WireError
 from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, Outcome
 
@@ -138,22 +137,24 @@ class Replies:
                 reason = type(exc).__name__
                 log.warning("a record among the acknowledgements is skipped: %s", reason)
                 continue
-            if answers is not None:
-                batch.append(answers)
+            # Others are somebody else's, or of a call that has given up.
+            batch += [answer for answer in answers if answer[0] in self._calls]
         return batch
 
-    def _answers(self, value: bytes | None) -> Answered | None:
+    def _answers(self, value: bytes | None) -> list[Answered]:
         self._wire.meet(value)
-        request_id = request_of_answer(self._wire.codec.framing, value)
-        if request_id not in self._calls:
-            # Somebody else's, or of a call that has given up.
-            return None
         name, record = self._wire.codec.decode(value)
         if name == ACKNOWLEDGEMENT:
-            return request_id, [
-                (entry["index"], (_OUTCOMES[entry["outcome"]], entry["rid"]))
-                for entry in record["entries"]
+            return [
+                (
+                    call["request_id"],
+                    [
+                        (entry["index"], (_OUTCOMES[entry["outcome"]], entry["rid"]))
+                        for entry in call["entries"]
+                    ],
+                )
+                for call in record["calls"]
             ]
         if name == MAILING_ANSWER:
-            return request_id, [(record["index"], record)]
-        return None
+            return [(record["request_id"], [(record["index"], record)])]
+        return []

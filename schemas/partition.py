@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import struct
+from murmurhash2 import murmurhash2
 
 _SEED = 0x9747B28C
-_M = 0x5BD1E995
-_R = 24
-_MASK = 0xFFFFFFFF
 
 
 def murmur2(key: bytes) -> int:
@@ -15,20 +12,7 @@ def murmur2(key: bytes) -> int:
 
     Source: org.apache.kafka.common.utils.Utils.murmur2.
     """
-    length = len(key)
-    h = (_SEED ^ length) & _MASK
-    words = length >> 2
-    for word in struct.unpack_from(f"<{words}I", key):
-        # Unmasked where it may be: the low 32 bits of a product depend on the low 32 bits alone.
-        k = word * _M
-        h = (h * _M ^ (k ^ ((k & _MASK) >> _R)) * _M) & _MASK
-    tail = key[words << 2 :]
-    if tail:
-        h ^= int.from_bytes(tail, "little")
-        h = h * _M & _MASK
-    h ^= h >> 13
-    h = h * _M & _MASK
-    return h ^ (h >> 15)
+    return murmurhash2(key, _SEED)
 
 
 def partition_for(key: bytes, partitions: int) -> int:

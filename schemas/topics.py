@@ -35,7 +35,7 @@ LOG_MESSAGE_BYTES = 1 * MIB
 # A state record holds an event and a stored profile, a dead letter a whole event and its place.
 EFFECT_MESSAGE_BYTES = 4 * LOG_MESSAGE_BYTES
 # One acknowledgement record stays well below its topic's limit (an entry takes at most 16 bytes).
-MAX_ACK_ENTRIES = 10_000
+MAX_ACK_ENTRIES = 5_000
 
 DAY_MS = 24 * 60 * 60 * 1000
 

@@ -87,7 +87,7 @@ class Loop:
         elif outcome.accepted:
             self._pending.add(pending)
             self._produce(self._state, b"%d:%d" % (rid, offset), value, partition)
-        reply = b"%b%b\x02%b%b%b\x00" % (
+        reply = b"%b\x02%b\x02%b%b%b\x00\x00" % (
             self._ack_frame,
             encode_bytes(head["request_id"].encode()),
             encode_long(head["index"]),

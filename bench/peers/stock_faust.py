@@ -86,7 +86,7 @@ def create_app(bootstrap_servers: str, prefix: str, group: str, data_dir: str) -
             else:
                 pending.add(message)
                 recipients[event.key] = rid.to_bytes(8, "big") + value
-            reply = b"%b%b\x02%b%b%b\x00" % (
+            reply = b"%b\x02%b\x02%b%b%b\x00\x00" % (
                 ack_frame,
                 encode_bytes(head["request_id"].encode()),
                 encode_long(head["index"]),

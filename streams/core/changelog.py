@@ -1,9 +1,9 @@
 """The records of ``mailing.state``: their keys, their values, and how a state is rebuilt of them.
 
 Keys are readable bytes: ``r:<log key>`` a recipient, ``m:<orgid>:<mid>`` a mailing,
-``p:<orgid>:<mid>:<invocation>:<offset>`` a pending message, ``x:<offset>`` a dead-lettered event,
-``meta`` how far the state goes. Values are always in single-object framing: nobody else reads
-this topic, and a restore must not depend on a registry.
+``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending messages, ``x:<offset>`` a
+dead-lettered event, ``meta`` how far the state goes. Values are always in single-object framing:
+nobody else reads this topic, and a restore must not depend on a registry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.records import (
     MAILING_STATE,
     PARTITION_META,
-    PENDING_STATE,
     POISON_STATE,
     RECIPIENT_STATE,
     DedupPolicy,
@@ -25,16 +24,18 @@ from schemas.records import (
 )
 from streams.core.dedup import dedup_key
 from streams.core.errors import NewerState
-from streams.core.messages import context_of, message_as_current, rid_of_message
-from streams.core.partition import FOLD_VERSION, Cut, Mailing, PartitionState, Queue
+from streams.core.messages import batch_of, encode_batch, rid_and_context
+from streams.core.partition import FOLD_VERSION, Cut, Mailing, PartitionState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from schemas.codec import Record
     from streams.core.effects import Effects
 
 META_KEY = b"meta"
 _CODEC = Codec()
 RECIPIENT_FRAME = _CODEC.framing.prefixes[RECIPIENT_STATE]
-PENDING_FRAME = _CODEC.framing.prefixes[PENDING_STATE]
 _FRAMES = _CODEC.framing.prefixes
 _CURRENT = frozenset(_FRAMES.values())
 
@@ -44,9 +45,9 @@ def recipient_state_key(key: bytes) -> bytes:
     return b"r:" + key
 
 
-def pending_state_key(orgid: int, mid: int, invocation: int, offset: int) -> bytes:
-    """Return the changelog key of a pending message."""
-    return b"p:%d:%d:%d:%d" % (orgid, mid, invocation, offset)
+def pending_state_key(orgid: int, mid: int, invocation: int, base_offset: int) -> bytes:
+    """Return the changelog key of a batch of pending messages."""
+    return b"p:%d:%d:%d:%d" % (orgid, mid, invocation, base_offset)
 
 
 def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
@@ -56,7 +57,9 @@ def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
 
 
 def seal(state: PartitionState, effects: Effects) -> None:
-    """End a transaction's records: the mailings it touched, then how far the state goes."""
+    """End a transaction's records: messages, mailings it touched, then how far the state goes."""
+    for (queue_id, base_offset), batch in state.journals[-1].added.items():
+        effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
     for orgid, mid in state.journals[-1].mailings:
         record = asdict(state.mailings[orgid, mid])
         key = b"m:%d:%d" % (orgid, mid)
@@ -79,7 +82,7 @@ def load(state: PartitionState, key: bytes, value: bytes | None) -> None:
         if value is not None:
             state.recipients.load(key[2:], _as_current(RECIPIENT_STATE, value))
     elif kind == b"p:":
-        _load_message(state, key, value)
+        _load_batch(state, key, value)
     elif kind == b"m:":
         mailing = _mailing(_decode(value))
         state.mailings[mailing.orgid, mailing.mid] = mailing
@@ -94,33 +97,27 @@ def finish_load(state: PartitionState) -> None:
     for (orgid, mid, invocation), queue in state.queues.items():
         mailing = state.mailings[orgid, mid]
         # Compaction keeps a record's last place in the topic, which is not its first.
-        queue.messages = dict(sorted(queue.messages.items()))
+        queue.batches = dict(sorted(queue.batches.items()))
         if invocation == mailing.invocation + 1:
             queue.seen = dedup_keys(mailing, queue)
     state.order_drains()
 
 
-def dedup_keys(mailing: Mailing, queue: Queue) -> set[object]:
-    """Return the dedup keys of an open queue under its mailing's policy."""
+def dedup_keys(mailing: Mailing, messages: Iterable[bytes]) -> set[object]:
+    """Return the dedup keys of pending messages under their mailing's policy."""
     if mailing.dedup is DedupPolicy.NONE:
         return set()
-    return {
-        dedup_key(mailing.dedup, rid_of_message(message), context_of(message))
-        for message in queue.messages.values()
-    }
+    return {dedup_key(mailing.dedup, *rid_and_context(message)) for message in messages}
 
 
-def _load_message(state: PartitionState, key: bytes, value: bytes | None) -> None:
-    orgid, mid, invocation, offset = map(int, key[2:].split(b":"))
+def _load_batch(state: PartitionState, key: bytes, value: bytes | None) -> None:
+    orgid, mid, invocation, base_offset = map(int, key[2:].split(b":"))
     queue_id = (orgid, mid, invocation)
-    queue = state.queues.get(queue_id)
     if value is not None:
-        if queue is None:
-            queue = state.queues[queue_id] = Queue()
-        queue.messages[offset] = message_as_current(_as_current(PENDING_STATE, value), _inside)
-    elif queue is not None:
-        queue.messages.pop(offset, None)
-        if not queue.messages:
+        state.open_queue(queue_id).batches[base_offset] = batch_of(_decode(value), _inside)
+    elif (queue := state.queues.get(queue_id)) is not None:
+        queue.batches.pop(base_offset, None)
+        if not queue.batches:
             del state.queues[queue_id]
 
 
@@ -158,5 +155,5 @@ def _inside(value: bytes) -> bytes:
     return _CODEC.encode(*_CODEC.decode(value))
 
 
-def _decode(value: bytes | None) -> dict[str, object]:
+def _decode(value: bytes | None) -> Record:
     return _CODEC.decode(value)[1]

@@ -138,7 +138,7 @@ class ControlFold:
         self._state.drains.append(queue_id)
         # Nothing joins a cut queue, so nothing in it can be doubled.
         queue.seen = set()
-        return len(queue.messages)
+        return len(queue)
 
     def _revision(self, event: Record, mailing: Mailing | None) -> int | None:
         """Return the revision this event has here, or None when it is to be ignored."""

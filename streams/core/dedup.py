@@ -6,16 +6,18 @@ from hashlib import blake2b
 
 from schemas.records import DedupPolicy
 
-# Contexts up to this length are compared as they are, longer ones by a digest one byte longer
-# than any of them: a queue of large contexts does not keep each of them twice.
-_LITERAL_BYTES = 63
+# Longer contexts are compared by a digest: a queue of large ones does not keep each of them twice.
+LITERAL_BYTES = 256
 _RECIPIENT_CONTEXT = DedupPolicy.RECIPIENT_CONTEXT
 
 
-def dedup_key(policy: DedupPolicy, rid: int, context: bytes) -> object:
-    """Return the key under which a message is a duplicate, or None when it never is."""
+def dedup_key(policy: DedupPolicy, rid_bytes: bytes, context: bytes) -> object:
+    """Return the key under which a message is a duplicate, or None when it never is.
+
+    *rid_bytes* is the rid as Avro writes it, which no other rid's bytes begin with.
+    """
     if policy is _RECIPIENT_CONTEXT:
-        if len(context) > _LITERAL_BYTES:
-            context = blake2b(context).digest()
-        return (rid, context)
-    return rid if policy is DedupPolicy.RECIPIENT else None
+        if len(context) > LITERAL_BYTES:
+            return (rid_bytes, blake2b(context).digest())
+        return rid_bytes + context
+    return rid_bytes if policy is DedupPolicy.RECIPIENT else None

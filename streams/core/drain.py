@@ -13,21 +13,24 @@ if TYPE_CHECKING:
 
 
 def drain(state: PartitionState, limit: int, send_frame: bytes, effects: Effects) -> int:
-    """Send the oldest messages of cut queues, at most *limit*; return how many."""
+    """Send the oldest messages of cut queues, batch by batch until *limit*; return how many."""
     sent = 0
     while state.drains and sent < limit:
         queue_id = state.drains[0]
         orgid, mid, invocation = queue_id
         mailing = state.mailings[orgid, mid]
-        taken = state.take_messages(queue_id, limit - sent)
-        for offset, message in taken:
-            send = send_of(send_frame, queue_id, state.partition, offset, message)
-            effects.sends.append(send)
-            effects.state.append((pending_state_key(*queue_id, offset), None))
+        batch, in_changelog = state.take_batch(queue_id)
+        base_offset = batch.base_offset
+        effects.sends += [
+            send_of(send_frame, queue_id, state.partition, base_offset, message)
+            for message in batch.messages
+        ]
+        if in_changelog:
+            effects.state.append((pending_state_key(*queue_id, base_offset), None))
         state.touch(mailing)
-        mailing.sent += len(taken)
+        mailing.sent += len(batch.messages)
         if queue_id not in state.queues:
             state.drains.popleft()
             mailing.cuts = tuple(cut for cut in mailing.cuts if cut.invocation != invocation)
-        sent += len(taken)
+        sent += len(batch.messages)
     return sent

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
+
+Acks = defaultdict[int, defaultdict[bytes, list[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,12 @@ class DeadLetter:
 class Replies:
     """What may go out as soon as it is known, because it follows from the log alone.
 
-    *acks* gathers the encoded entries of each call met, by reply partition and the request's id as
-    Avro writes it; *answers* are (reply partition, record);
-    *copies* are (log partition, key, record).
+    *acks* gathers, for each reply partition, the encoded entries of each call met, by the
+    request's id as Avro writes it; *answers* are (reply partition, record); *copies* are
+    (log partition, key, record).
     """
 
-    acks: dict[tuple[int, bytes], list[bytes]] = field(default_factory=dict)
+    acks: Acks = field(default_factory=partial(defaultdict, partial(defaultdict, list)))
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     copies: list[tuple[int, bytes, bytes]] = field(default_factory=list)
 

@@ -1,4 +1,7 @@
-"""Pending messages: what is kept of each until its mailing is invoked, and the send it becomes."""
+"""Pending messages: what is kept of each until its mailing is invoked, and the send it becomes.
+
+A message is kept as a PendingMessage in Avro's bytes, its offset first and then what `body` makes.
+"""
 
 from __future__ import annotations
 
@@ -9,59 +12,72 @@ from fastavro import schemaless_writer
 
 from schemas.codec import current_schema, fields_after, fields_until, read
 from schemas.errors import BadRecord
-from schemas.framing import SINGLE_OBJECT_BYTES
-from schemas.records import RECIPIENT_TRIGGERED
+from schemas.framing import SINGLE_OBJECT_BYTES, Framing
+from schemas.records import PENDING_STATE, RECIPIENT_TRIGGERED
 from schemas.varint import decode_long, encode_bytes, encode_long
+from streams.core.queues import Batch
 from streams.core.recipients import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from schemas.codec import Record
+    from streams.core.queues import QueueId
+
+_FRAME = Framing().prefixes[PENDING_STATE]
 _HEAD = fields_until(current_schema(RECIPIENT_TRIGGERED), "context")
 PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
 # A profile of nothing: one null branch a field.
 EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
 
 
-def message(frame: bytes, rid_bytes: bytes, recipient: bytes, event: bytes) -> bytes:
-    """Return a framed PendingState; *recipient* is empty when the event created it."""
-    return b"%b%b%b%b" % (frame, rid_bytes, encode_bytes(recipient), encode_bytes(event))
+def body(rid_bytes: bytes, recipient: bytes, event: bytes) -> bytes:
+    """Return a message without its offset; *recipient* is empty when the event created it."""
+    return b"%b%b%b%b%b" % (
+        rid_bytes,
+        encode_long(len(recipient)),
+        recipient,
+        encode_long(len(event)),
+        event,
+    )
 
 
-def message_as_current(value: bytes, today: Callable[[bytes], bytes]) -> bytes:
-    """Return a PendingState with the records inside it brought up to date by *today*."""
-    rid, recipient, event = _parts(value)
-    kept = (today(recipient) if recipient else b"", today(event))
-    if kept == (recipient, event):
-        return value
-    return message(value[:SINGLE_OBJECT_BYTES], encode_long(rid), *kept)
+def encode_batch(batch: Batch) -> bytes:
+    """Return the framed PendingState of *batch*."""
+    head = _FRAME + encode_long(batch.base_offset) + encode_long(len(batch.messages))
+    return b"%b%b\x00" % (head, b"".join(batch.messages))
 
 
-def rid_of_message(value: bytes) -> int:
-    """Return whom a pending message is for."""
-    return decode_long(value, SINGLE_OBJECT_BYTES)[0]
+def batch_of(record: Record, today: Callable[[bytes], bytes]) -> Batch:
+    """Return the batch of a PendingState, the records inside brought up to date by *today*."""
+    messages = []
+    for each in record["messages"]:
+        recipient = today(each["recipient"]) if each["recipient"] else b""
+        rest = body(encode_long(each["rid"]), recipient, today(each["event"]))
+        messages.append(encode_long(each["offset_delta"]) + rest)
+    return Batch(record["base_offset"], messages, sum(map(len, messages)))
 
 
-def context_of(value: bytes) -> bytes:
-    """Return the context of a pending message."""
-    _, _, event = _parts(value)
-    return _context_and_rest(event)[0]
+def rid_and_context(message: bytes) -> tuple[bytes, bytes]:
+    """Return the rid, as Avro writes it, and the context of a pending message."""
+    _, rid, _, event = _parts(message)
+    return encode_long(rid), _context_and_rest(event)[0]
 
 
 def send_of(
-    frame: bytes, queue_id: tuple[int, int, int], partition: int, offset: int, value: bytes
+    frame: bytes, queue_id: QueueId, partition: int, base_offset: int, message: bytes
 ) -> tuple[bytes, bytes]:
     """Return key and value of the send that a pending message becomes.
 
     The call's fields stand over the recipient's stored ones; the address is as first written.
     """
     orgid, mid, invocation = queue_id
-    rid, recipient, event = _parts(value)
+    offset_delta, rid, recipient, event = _parts(message)
     context, rest = _context_and_rest(event)
     if recipient:
         rest = _over(unpack(recipient).stored, rest)
-    send_id = b"%d:%d:%d" % (rid, partition, offset)
-    body = (
+    send_id = b"%d:%d:%d" % (rid, partition, base_offset + offset_delta)
+    fields = (
         encode_bytes(send_id),
         encode_long(orgid),
         encode_long(mid),
@@ -69,32 +85,34 @@ def send_of(
         encode_long(rid),
         encode_bytes(context),
     )
-    return b"%d:#%d" % (orgid, rid), frame + b"".join(body) + rest
+    return b"%d:#%d" % (orgid, rid), frame + b"".join(fields) + rest
 
 
 def check_profile(event: bytes, at: int) -> None:
     """Raise BadRecord unless the profile at *at* can be read, and ends the event."""
-    body = BytesIO(event)
-    body.seek(at)
-    read(body, PROFILE)
-    if body.tell() != len(event):
+    rest = BytesIO(event)
+    rest.seek(at)
+    read(rest, PROFILE)
+    if rest.tell() != len(event):
         raise BadRecord("TRAILING_BYTES", "bytes follow the end of the record")
 
 
-def _parts(value: bytes) -> tuple[int, bytes, bytes]:
-    rid, at = decode_long(value, SINGLE_OBJECT_BYTES)
-    length, at = decode_long(value, at)
-    recipient = value[at : at + length]
-    length, at = decode_long(value, at + length)
-    return rid, recipient, value[at : at + length]
+def _parts(message: bytes) -> tuple[int, int, bytes, bytes]:
+    """Return offset from the batch's first, rid, recipient, event."""
+    offset_delta, at = decode_long(message, 0)
+    rid, at = decode_long(message, at)
+    length, at = decode_long(message, at)
+    recipient = message[at : at + length]
+    length, at = decode_long(message, at + length)
+    return offset_delta, rid, recipient, message[at : at + length]
 
 
 def _context_and_rest(event: bytes) -> tuple[bytes, bytes]:
     """Return the context, and the address and profile as bytes."""
-    body = BytesIO(event)
-    body.seek(SINGLE_OBJECT_BYTES)
-    head = read(body, _HEAD)
-    return head["context"], event[body.tell() :]
+    rest = BytesIO(event)
+    rest.seek(SINGLE_OBJECT_BYTES)
+    head = read(rest, _HEAD)
+    return head["context"], event[rest.tell() :]
 
 
 def _over(stored: bytes, called: bytes) -> bytes:

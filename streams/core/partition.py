@@ -7,19 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase
+from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from streams.core.recipients import RecipientTable
+
+    DedupKeys = Callable[["Mailing", Iterable[bytes]], set[object]]
 
 # Grows with the fold's rules; a worker refuses state of a newer one.
 FOLD_VERSION = 1
 
 MailingId = tuple[int, int]
 """(orgid, mid)"""
-QueueId = tuple[int, int, int]
-"""(orgid, mid, the invocation that mails it)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,19 @@ class Mailing:
 
 
 @dataclass(slots=True)
-class Queue:
-    """The messages one invocation sends, by offset, oldest first, as the changelog's bytes.
-
-    *seen* holds the dedup keys of a queue that is still open.
-    """
-
-    messages: dict[int, bytes] = field(default_factory=dict)
-    seen: set[object] = field(default_factory=set)
-
-
-@dataclass(slots=True)
 class Journal:
-    """How to undo one transaction."""
+    """What one transaction did so far, and so how to undo it.
+
+    *joined* is each queue's batch that the next message joins; *added* are all batches begun here
+    and not drained here as well, *drained* those of earlier transactions.
+    """
 
     seq: int
     applied: int
     mailings: dict[MailingId, Mailing | None] = field(default_factory=dict)
-    added: list[tuple[QueueId, int, object]] = field(default_factory=list)
-    drained: list[tuple[QueueId, list[tuple[int, bytes]]]] = field(default_factory=list)
+    joined: dict[QueueId, Batch] = field(default_factory=dict)
+    added: dict[tuple[QueueId, int], Batch] = field(default_factory=dict)
+    drained: list[tuple[QueueId, Batch]] = field(default_factory=list)
 
 
 class PartitionState:
@@ -132,27 +127,38 @@ class PartitionState:
         self.journals[-1].mailings.setdefault(ident, None)
         self.mailings[ident] = mailing
 
-    def add_message(
-        self, queue_id: QueueId, offset: int, message: bytes, dedup_key: object
-    ) -> None:
-        """Put a message at the end of a queue; *dedup_key* None means it is never a duplicate."""
+    def open_queue(self, queue_id: QueueId) -> Queue:
+        """Return the queue that messages join, begun when there is none."""
         queue = self.queues.get(queue_id)
         if queue is None:
             queue = self.queues[queue_id] = Queue()
-        queue.messages[offset] = message
-        if dedup_key is not None:
-            queue.seen.add(dedup_key)
-        self.journals[-1].added.append((queue_id, offset, dedup_key))
+        return queue
 
-    def take_messages(self, queue_id: QueueId, limit: int) -> list[tuple[int, bytes]]:
-        """Take the oldest messages of a queue, at most *limit*; an emptied queue is forgotten."""
-        messages = self.queues[queue_id].messages
-        offsets = [offset for offset, _ in zip(messages, range(limit), strict=False)]
-        taken = [(offset, messages.pop(offset)) for offset in offsets]
-        if not messages:
+    def open_batch(self, queue_id: QueueId, offset: int) -> Batch:
+        """Return the batch that the message of the event at *offset* joins."""
+        journal = self.journals[-1]
+        batch = journal.joined.get(queue_id)
+        if batch is None or batch.size >= BATCH_BYTES:
+            batch = Batch(offset)
+            journal.joined[queue_id] = journal.added[queue_id, offset] = batch
+            self.open_queue(queue_id).batches[offset] = batch
+        return batch
+
+    def take_batch(self, queue_id: QueueId) -> tuple[Batch, bool]:
+        """Take a queue's oldest batch; an emptied queue is forgotten.
+
+        Also returns whether the changelog has the batch: one of this very transaction it never
+        gets.
+        """
+        queue, journal = self.queues[queue_id], self.journals[-1]
+        base_offset = next(iter(queue.batches))
+        batch = queue.batches.pop(base_offset)
+        if not queue.batches:
             del self.queues[queue_id]
-        self.journals[-1].drained.append((queue_id, taken))
-        return taken
+        if journal.added.pop((queue_id, base_offset), None) is not None:
+            return batch, False
+        journal.drained.append((queue_id, batch))
+        return batch, True
 
     def waiting(self) -> list[Mailing]:
         """Return the mailings that a timer may invoke: something waits in their open queue."""
@@ -174,14 +180,14 @@ class PartitionState:
         ]
         self.drains = deque(queue_id for _, queue_id in sorted(cuts))
 
-    def rollback(self, dedup_keys: Callable[[Mailing, Queue], set[object]]) -> None:
-        """Undo every open transaction; *dedup_keys* finds the keys of a queue again."""
+    def rollback(self, dedup_keys: DedupKeys) -> None:
+        """Undo every open transaction; *dedup_keys* finds the keys of messages again."""
         self.recipients.rollback()
         while self.journals:
             self._undo(self.journals.pop(), dedup_keys)
         self.order_drains()
 
-    def _undo(self, journal: Journal, dedup_keys: Callable[[Mailing, Queue], set[object]]) -> None:
+    def _undo(self, journal: Journal, dedup_keys: DedupKeys) -> None:
         self.seq, self.applied = journal.seq, journal.applied
         # Whose open queue has to find its dedup keys again: it was cut, or its policy may have
         # changed, even there and back.
@@ -192,15 +198,17 @@ class PartitionState:
                 self.mailings[ident] = before
                 if (before.invocation, before.revision) != (now.invocation, now.revision):
                     reopened.add(ident)
-        for queue_id, taken in reversed(journal.drained):
-            rest = self.queues.get(queue_id, Queue())
-            self.queues[queue_id] = Queue(dict(taken) | rest.messages, rest.seen)
-        for queue_id, offset, dedup_key in journal.added:
+        for (queue_id, base_offset), batch in journal.added.items():
             queue = self.queues[queue_id]
-            del queue.messages[offset]
-            queue.seen.discard(dedup_key)
-            if not queue.messages:
+            del queue.batches[base_offset]
+            mailing = self.mailings.get(queue_id[:2])
+            if mailing is not None:
+                queue.seen -= dedup_keys(mailing, batch.messages)
+            if not queue.batches:
                 del self.queues[queue_id]
+        for queue_id, batch in reversed(journal.drained):
+            rest = self.queues.get(queue_id, Queue())
+            self.queues[queue_id] = Queue({batch.base_offset: batch} | rest.batches, rest.seen)
         for ident in reopened:
             mailing = self.mailings[ident]
             open_queue = self.queues.get(mailing.queue_id)

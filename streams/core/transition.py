@@ -124,11 +124,30 @@ class PoisonedEvent(WireError):
 def encode_acks(replies: Replies, framing: Framing) -> Iterator[tuple[int, bytes]]:
     """Return (reply partition, Acknowledgement) of the calls met, split by size."""
     frame = framing.prefixes[ACKNOWLEDGEMENT]
-    for (reply_partition, request), entries in replies.acks.items():
-        if len(entries) == 1:
-            yield reply_partition, b"%b%b\x02%b\x00" % (frame, request, entries[0])
-            continue
-        head = frame + request
-        for start in range(0, len(entries), MAX_ACK_ENTRIES):
-            part = entries[start : start + MAX_ACK_ENTRIES]
-            yield reply_partition, b"%b%b%b\x00" % (head, encode_long(len(part)), b"".join(part))
+    for reply_partition, calls in replies.acks.items():
+        parts: list[bytes] = []
+        room = MAX_ACK_ENTRIES
+        for request, entries in calls.items():
+            if len(entries) == 1:
+                parts.append(b"%b\x02%b\x00" % (request, entries[0]))
+                room -= 1
+            else:
+                while len(entries) > room:
+                    parts.append(_call_ack(request, entries[:room]))
+                    yield reply_partition, _acknowledgement(frame, parts)
+                    entries, parts, room = entries[room:], [], MAX_ACK_ENTRIES  # noqa: PLW2901
+                parts.append(_call_ack(request, entries))
+                room -= len(entries)
+            if not room:
+                yield reply_partition, _acknowledgement(frame, parts)
+                parts, room = [], MAX_ACK_ENTRIES
+        if parts:
+            yield reply_partition, _acknowledgement(frame, parts)
+
+
+def _acknowledgement(frame: bytes, calls: list[bytes]) -> bytes:
+    return b"%b%b%b\x00" % (frame, encode_long(len(calls)), b"".join(calls))
+
+
+def _call_ack(request: bytes, entries: list[bytes]) -> bytes:
+    return b"%b%b%b\x00" % (request, encode_long(len(entries)), b"".join(entries))

@@ -9,14 +9,9 @@ from schemas.ids import identity, partition_of_rid, recipient_key, rid_key, rid_
 from schemas.partition import partition_for
 from schemas.records import API_TRIGGERED, MailingPhase, Outcome, Status
 from schemas.varint import encode_long
-from streams.core.changelog import (
-    PENDING_FRAME,
-    RECIPIENT_FRAME,
-    pending_state_key,
-    recipient_state_key,
-)
+from streams.core.changelog import RECIPIENT_FRAME, recipient_state_key
 from streams.core.dedup import dedup_key
-from streams.core.messages import message
+from streams.core.messages import body
 from streams.core.recipients import email_of, pack, unpack
 
 if TYPE_CHECKING:
@@ -97,8 +92,8 @@ def _trigger_by_address(
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
     else:
-        same = dedup_key(mailing.dedup, rid, trigger.head.context)
-        _keep(state, mailing, trigger, offset, same, rid_bytes, b"", effects)
+        same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
+        _keep(state, mailing, trigger, offset, same, rid_bytes, b"")
     state.recipients.put(key, value, rid)
     effects.state.append((recipient_state_key(key), value))
     mailing.triggered += 1
@@ -133,7 +128,7 @@ def _add(
     """Add a message for a recipient this partition has."""
     rid, status, _ = unpack(found)
     rid_bytes = encode_long(rid)
-    same = dedup_key(mailing.dedup, rid, trigger.head.context)
+    same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
     queue = state.queues.get(mailing.queue_id)
     state.touch(mailing)
     if status == _UNSUBSCRIBED:
@@ -144,7 +139,7 @@ def _add(
         mailing.duplicates += 1
         outcome = Outcome.DUPLICATE
     else:
-        _keep(state, mailing, trigger, offset, same, rid_bytes, found, effects)
+        _keep(state, mailing, trigger, offset, same, rid_bytes, found)
         mailing.known += 1
         outcome = Outcome.KNOWN
     mailing.triggered += 1
@@ -159,13 +154,15 @@ def _keep(
     same: object,
     rid_bytes: bytes,
     recipient: bytes,
-    effects: Effects,
 ) -> None:
-    kept = message(PENDING_FRAME, rid_bytes, recipient, trigger.event)
+    kept = body(rid_bytes, recipient, trigger.event)
     queue_id = mailing.queue_id
-    record = (pending_state_key(*queue_id, offset), kept)
-    state.add_message(queue_id, offset, kept, same)
-    effects.state.append(record)
+    batch = state.open_batch(queue_id, offset)
+    kept = encode_long(offset - batch.base_offset) + kept
+    batch.messages.append(kept)
+    batch.size += len(kept)
+    if same is not None:
+        state.queues[queue_id].seen.add(same)
 
 
 def _reject(
@@ -184,9 +181,4 @@ def acknowledge(
     if trigger.head.reply_partition < 0:
         return
     entry = encode_long(trigger.head.entry) + rid_bytes + _OUTCOME_BYTES[outcome]
-    call = (trigger.head.reply_partition, trigger.head.request)
-    acks = effects.replies.acks
-    if call in acks:
-        acks[call].append(entry)
-    else:
-        acks[call] = [entry]
+    effects.replies.acks[trigger.head.reply_partition][trigger.head.request].append(entry)

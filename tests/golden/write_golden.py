@@ -59,13 +59,20 @@ def encode(name: str, fields: dict[str, Any]) -> bytes:
 
 def with_bytes(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Return *fields* with the values of type bytes as bytes."""
-    types = {field["name"]: field["type"] for field in json.loads(schema_text(name))["fields"]}
-    return {
-        key: value.encode("utf-8" if key == "context" else "latin-1")
-        if isinstance(value, str) and "bytes" in types[key]
-        else value
-        for key, value in fields.items()
-    }
+    return _with_bytes(json.loads(schema_text(name)), fields)
+
+
+def _with_bytes(schema: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    types = {field["name"]: field["type"] for field in schema["fields"]}
+    return {key: _value(types[key], key, value) for key, value in fields.items()}
+
+
+def _value(type_: Any, key: str, value: Any) -> Any:
+    if isinstance(value, str) and "bytes" in type_:
+        return value.encode("utf-8" if key == "context" else "latin-1")
+    if isinstance(value, list) and type_["items"]["type"] == "record":
+        return [_with_bytes(type_["items"], each) for each in value]
+    return value
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -154,12 +154,13 @@ def test_repeated_disordered_and_foreign_answers_change_nothing(kafka: Broker, t
         if len(held) < 3:
             return []
         answers = [ack(e, 1024 * (e["index"] + 1), "CREATED") for e in reversed(held)]
-        foreign = {"request_id": "of another client", "entries": answers[0][1]["entries"]}
-        beyond = {**answers[0][1], "entries": [{"index": 99, "rid": 1, "outcome": "KNOWN"}]}
         first, *rest = answers
-        wrong = [ack(e, 7, "KNOWN") for e in held if e["index"] == first[1]["entries"][0]["index"]]
-        strangers = [(ACKNOWLEDGEMENT, foreign), (ACKNOWLEDGEMENT, beyond)]
-        return [*strangers, first, *wrong, *rest, *answers]
+        (call,) = first[1]["calls"]
+        foreign = {"request_id": "of another client", "entries": call["entries"]}
+        beyond = {**call, "entries": [{"index": 99, "rid": 1, "outcome": "KNOWN"}]}
+        together = (ACKNOWLEDGEMENT, {"calls": [foreign, beyond, call, foreign]})
+        wrong = [ack(e, 7, "KNOWN") for e in held if e["index"] == call["entries"][0]["index"]]
+        return [together, *wrong, *rest, *answers]
 
     async def run() -> list[int]:
         async with opened(kafka, topics) as client:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from producers.contract.entries import KnownEntry, OnTheFlyEntry
 from producers.events import EventWriter
 from producers.outgoing import slices
-from producers.peek import place_of_event, request_of_answer
+from producers.peek import place_of_event
 from producers.window import MAX_WINDOW, MIN_WINDOW, Window
 from schemas.codec import Codec
 from schemas.framing import Framing
-from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, NAMES, RECIPIENT_TRIGGERED, Outcome
+from schemas.records import NAMES, RECIPIENT_TRIGGERED
 
 CODECS = [Codec(), Codec(Framing({name: number for number, name in enumerate(NAMES, 7)}))]
 
@@ -58,31 +58,6 @@ def test_an_event_written_quickly_is_the_event_written_plainly(
     assert name == RECIPIENT_TRIGGERED
     assert record["email"] == (entry.email or "")
     assert record["context"] == entry.context
-
-
-@given(
-    st.sampled_from(CODECS),
-    request_ids,
-    st.lists(st.tuples(indexes, st.integers(0, 2**53), st.sampled_from(Outcome)), max_size=5),
-)
-def test_the_request_id_peeked_at_is_the_one_decoded(
-    codec: Codec, request_id: str, acked: list[tuple[int, int, Outcome]]
-) -> None:
-    ack = {
-        "request_id": request_id,
-        "entries": [{"index": i, "rid": rid, "outcome": o.name} for i, rid, o in acked],
-    }
-    answer = {
-        "request_id": request_id,
-        "index": 3,
-        "outcome": "DONE",
-        "revision": 1,
-        "messages": 0,
-        "mailings": [],
-    }
-    for name, record in ((ACKNOWLEDGEMENT, ack), (MAILING_ANSWER, answer)):
-        value = codec.encode(name, record)
-        assert request_of_answer(codec.framing, value) == codec.decode(value)[1]["request_id"]
 
 
 @given(st.lists(entries, max_size=40), st.integers(1, 1024))

@@ -174,7 +174,7 @@ def test_accepted_is_pending_and_sent_and_suppressed(
     partition = play(log, plan)
     queued: dict[tuple[int, int], int] = defaultdict(int)
     for (orgid, mid, _), queue in partition.state.queues.items():
-        queued[orgid, mid] += len(queue.messages)
+        queued[orgid, mid] += len(queue)
     sent: dict[tuple[int, int], int] = defaultdict(int)
     for send in partition.sends():
         sent[send["orgid"], send["mid"]] += 1

@@ -40,7 +40,8 @@ def rejecting_rids(name: str, event: dict[str, Any], message: Message) -> list[R
 def ack(event: dict[str, Any], rid: int, outcome: str) -> Reply:
     """Return the acknowledgement of one event."""
     entry = {"index": event["index"], "rid": rid, "outcome": outcome}
-    return ACKNOWLEDGEMENT, {"request_id": event["request_id"], "entries": [entry]}
+    call = {"request_id": event["request_id"], "entries": [entry]}
+    return ACKNOWLEDGEMENT, {"calls": [call]}
 
 
 class FakeWorker:

@@ -12,6 +12,7 @@ from schemas.partition import partition_for
 from schemas.records import ACKNOWLEDGEMENT, Outcome
 from streams.core.changelog import finish_load, load
 from streams.core.effects import Effects
+from streams.core.messages import send_of
 from streams.core.partition import PartitionState
 from streams.core.transition import Fold, encode_acks
 from streams.store.memory import MemoryRecipients
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from streams.core.effects import DeadLetter, Replies
+    from streams.core.queues import Queue
     from streams.core.transition import LogRecord
 
 PARTITIONS = 4
@@ -141,11 +143,12 @@ class Partition:
 def acks_of(replies: Replies) -> list[Ack]:
     """The acknowledgements as their readers see them."""
     return [
-        Ack(to, record["request_id"], entry["index"], entry["rid"], Outcome[entry["outcome"]])
+        Ack(to, call["request_id"], entry["index"], entry["rid"], Outcome[entry["outcome"]])
         for to, value in encode_acks(replies, FRAMING)
         for name, record in [CODEC.decode(value)]
         if name == ACKNOWLEDGEMENT
-        for entry in record["entries"]
+        for call in record["calls"]
+        for entry in call["entries"]
     ]
 
 
@@ -168,10 +171,18 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
         "place": (state.topic_id, state.partition, state.partitions),
         "mailings": {ident: asdict(mailing) for ident, mailing in state.mailings.items()},
         "queues": {
-            ident: (list(queue.messages.items()), set(queue.seen))
-            for ident, queue in state.queues.items()
+            ident: (_messages(queue), set(queue.seen)) for ident, queue in state.queues.items()
         },
         "drains": list(state.drains),
         "recipients": dict(recipients._by_key),
         "rids": dict(recipients._by_rid),
     }
+
+
+def _messages(queue: Queue) -> list[tuple[bytes, bytes]]:
+    """The sends they become, which do not tell the batches they are kept in."""
+    return [
+        send_of(b"", (0, 0, 0), HOME, batch.base_offset, message)
+        for batch in queue.batches.values()
+        for message in batch.messages
+    ]

@@ -240,24 +240,31 @@ class Recount:
 
     def _kept(self, lost: Iterable[str]) -> list[bytes]:
         """Return which of the changelog's last records are of *lost* messages: still pending."""
-        offsets = {(int(p), o.encode()) for _, p, o in (send_id.split(":") for send_id in lost)}
+        places = {tuple(map(int, send_id.split(":")[1:])) for send_id in lost}
         table = {(raw.partition, raw.key or b""): raw.value for raw in self.state}
-        return [
-            key
-            for (partition, key), value in table.items()
-            if value is not None and (partition, key.rpartition(b":")[2]) in offsets
-        ]
+        kept = []
+        for (partition, key), value in table.items():
+            if value is not None and key.startswith(b"p:"):
+                batch = self.reader.read(value)[1]
+                offsets = [batch["base_offset"] + m["offset_delta"] for m in batch["messages"]]
+                if places & {(partition, offset) for offset in offsets}:
+                    kept.append(key)
+        return kept
 
     def _verify_acks(self) -> None:
         found: set[tuple[int, str, int, int, str]] = set()
         answers: set[tuple[int, str, str, int]] = set()
         for raw in self.acks:
             name, record = self.reader.read(raw.value)
-            call = (raw.partition, record["request_id"])
             if name == "Acknowledgement":
-                found |= {(*call, e["index"], e["rid"], e["outcome"]) for e in record["entries"]}
+                found |= {
+                    (raw.partition, call["request_id"], e["index"], e["rid"], e["outcome"])
+                    for call in record["calls"]
+                    for e in call["entries"]
+                }
             else:
-                answers.add((*call, record["outcome"], record["messages"]))
+                told = (record["request_id"], record["outcome"], record["messages"])
+                answers.add((raw.partition, *told))
         failed = {ack for ack in found if ack[-1] == "FAILED"}
         assert {ack[:3] for ack in failed} <= self._dead_calls()
         assert found - failed == {ack for model in self.models.values() for ack in model.acks}
@@ -312,7 +319,7 @@ class Recount:
             self._verify_tables(model, {key: v for key, v in table.items() if v is not None})
 
     def _verify_tables(self, model: Model, table: Mapping[bytes | None, bytes]) -> None:
-        people, mailings, pending = {}, {}, []
+        people, mailings, pending = {}, {}, 0
         for key, value in table.items():
             kind, _, name = (key or b"").decode().partition(":")
             if kind == "r":
@@ -322,7 +329,7 @@ class Recount:
                 mailing = self.reader.read(value)[1]
                 mailings[name] = [mailing[counter] for counter in COUNTERS]
             elif kind == "p":
-                pending.append(name)
+                pending += len(self.reader.read(value)[1]["messages"])
         assert people == {
             f"{org}:{address}": (p["rid"], 1 if p["status"] == -1 else p["status"], p["email"])
             for (org, address), p in model.people.items()
@@ -331,7 +338,7 @@ class Recount:
             f"{org}:{mid}": [mailing[counter] for counter in COUNTERS]
             for (org, mid), mailing in model.mailings.items()
         }
-        assert len(pending) == sum(len(mailing["queue"]) for mailing in model.mailings.values())
+        assert pending == sum(len(mailing["queue"]) for mailing in model.mailings.values())
 
     def _verify_identities(self, loads: Iterable[Load]) -> None:
         ids, addresses = defaultdict(set), defaultdict(set)

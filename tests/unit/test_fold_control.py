@@ -143,15 +143,12 @@ def test_what_was_cut_is_sent_whatever_comes_after() -> None:
 
 
 def test_queues_are_drained_in_the_order_of_their_cuts_and_messages() -> None:
-    partition = folded(
-        defined(),
-        defined(4, 1),
-        triggered(4, 1, email=A),
-        triggered(email=A),
-        triggered(email=B),
-        invoked(),
-        invoked(4, 1),
-    )
+    events = [defined(), defined(4, 1), triggered(4, 1, email=A)]
+    events += [triggered(email=A), triggered(email=B), invoked(), invoked(4, 1)]
+    partition = Partition()
+    for event in log_of(events):
+        # A transaction each, so that each message is a batch of its own.
+        partition.run([event])
     partition.run(drain=1).run(drain=1)
     assert [(send["orgid"], send["email"]) for send in partition.sends()] == [
         (2, A),

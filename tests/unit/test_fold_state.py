@@ -61,7 +61,8 @@ class OlderRelease:
             return value
         name, fields = CODEC.decode(value)
         if name == PENDING_STATE:
-            fields |= {inner: self.rewritten(fields[inner]) for inner in ("recipient", "event")}
+            for kept in fields["messages"]:
+                kept |= {inner: self.rewritten(kept[inner]) for inner in ("recipient", "event")}
         if name not in self.frames:
             return CODEC.encode(name, fields)
         out = BytesIO()
@@ -150,7 +151,10 @@ def test_a_message_an_older_release_kept_is_loaded_and_sent_as_todays(
 
 def test_a_drain_under_way_goes_on_after_a_restore() -> None:
     events = [triggered(email=email) for email in FIVE]
-    live = Partition().run(log_of([defined(), *events, invoked()]), drain=2)
+    live = Partition()
+    for event in log_of([defined(), *events, invoked()]):
+        live.run([event])
+    live.run(drain=2)
     restored = rebuilt(live.output.changelog)
     assert dump(restored.state) == dump(live.state)
     assert [send["email"] for send in restored.drain_all(slice_size=2).sends()] == FIVE[2:]

@@ -50,13 +50,13 @@ BODY = bytes.fromhex(golden("records")["records"][0]["hex"])
         ),
         pytest.param(TRIGGERED + b"\xff" * 4000, BadRecord, "TRUNCATED", id="endless number"),
         pytest.param(
-            CODEC.framing.prefixes[ACKNOWLEDGEMENT] + b"\x00" + HUGE,
+            CODEC.framing.prefixes[ACKNOWLEDGEMENT] + HUGE,
             BadRecord,
             "TRUNCATED",
             id="array of 2^62",
         ),
         pytest.param(
-            CODEC.framing.prefixes[ACKNOWLEDGEMENT] + b"\x00\x02\x00\x00\x28\x00",
+            CODEC.framing.prefixes[ACKNOWLEDGEMENT] + b"\x02\x00\x02\x00\x00\x28\x00\x00",
             BadRecord,
             "TRUNCATED",
             id="enum symbol 20",
