@@ -1,75 +1,75 @@
-"""`python -m bench`: measure on this machine, print a table, keep the figures in bench/results."""
+"""`python -m bench`: measure on this machine, print tables, keep the figures in bench/results."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from bench import backlog, big_call, report
+from bench import big_call, report, throughput
 from bench.broker import embedded
 from bench.machine import describe
+from bench.report import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.broker import Broker
 
 
-class Scenario(StrEnum):
-    """What can be measured."""
+def _big_call(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
+    del full
+    result = big_call.run(big_call.Plan(), broker, tell)
+    return Measured([report.big_call_table(result), *report.memory_lines(result)], asdict(result))
 
-    BACKLOG = "backlog"
-    BIG_CALL = "big-call"
 
-
-_ALL = list(Scenario)
-_BACKLOG = backlog.Plan()
-_BIG_CALL = big_call.Plan()
+# A scenario is a function of (broker, tell, full=...) that returns what it measured.
+SCENARIOS = {
+    "backlog": throughput.one_core,
+    "machine": throughput.machine,
+    "scale-out": throughput.scale_out,
+    "big-call": _big_call,
+}
+# What `make bench` runs, within five minutes on two idle cores.
+SHORT = ("backlog", "big-call")
+PLOT = "plot"
 
 
 def main(
     scenarios: Annotated[
-        list[Scenario] | None, typer.Argument(help="What to measure.", show_default="all")
+        list[str] | None,
+        typer.Argument(help=f"What to measure: {', '.join(SCENARIOS)}; or {PLOT}: draw what was."),
     ] = None,
-    events: Annotated[
-        int, typer.Option(help="Events of the backlog.", min=1_000)
-    ] = _BACKLOG.events,
-    runs: Annotated[
-        int, typer.Option(help="Runs of the worker and of the plain loop, in turn.", min=1)
-    ] = _BACKLOG.runs,
-    faust_events: Annotated[
-        int, typer.Option(help="Events for stock Faust, which is slow; 0 leaves it out.", min=0)
-    ] = _BACKLOG.faust_events,
-    recipients: Annotated[
-        int, typer.Option(help="Recipients of a big call.", min=1)
-    ] = _BIG_CALL.recipients,
+    full: Annotated[
+        bool, typer.Option("--full", help="Everything, and more of it: takes about an hour.")
+    ] = False,
 ) -> None:
-    """Measure the worker on a backlog beside a plain loop and stock Faust, and big calls.
+    """Measure the worker beside its peers, on a broker of its own.
 
-    Everything runs here, on a broker of its own. Under 5 minutes on two idle cores; on a busy
-    machine compare the ratios, which are of runs in turn.
+    Without names: the short set in under five minutes, or all with --full. On a busy machine
+    compare the ratios, which are of runs in turn.
 
-    Example: python -m bench backlog --runs 5
+    Example: python -m bench backlog --full
     """
     console = Console()
 
     def tell(line: str) -> None:
         console.print(line, highlight=False)
 
+    names = scenarios or list(SCENARIOS if full else SHORT)
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(SCENARIOS)}")
     for name, value in describe().items():
         tell(f"{name}: {value}")
-    chosen = scenarios or _ALL
     with embedded() as broker:
-        if Scenario.BACKLOG in chosen:
-            plan = backlog.Plan(events=events, runs=runs, faust_events=faust_events)
-            done = backlog.run(plan, broker, tell)
-            console.print(report.backlog_table(done))
-            tell(f"kept in {report.write('backlog', report.backlog_figures(done, plan))}")
-        if Scenario.BIG_CALL in chosen:
-            result = big_call.run(big_call.Plan(recipients=recipients), broker, tell)
-            console.print(report.big_call_table(result))
-            for line in report.memory_lines(result):
-                tell(line)
-            tell(f"kept in {report.write('big-call', asdict(result))}")
+        for name in names:
+            measured = SCENARIOS[name](broker, tell, full=full)
+            for part in measured.shown:
+                console.print(part, highlight=False)
+            tell(f"kept in {report.write(name, measured.figures)}")
 
 
 if __name__ == "__main__":

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from confluent_kafka import Producer
-
-from producers.contract.entries import KnownEntry, OnTheFlyEntry
+from producers.contract.entries import OnTheFlyEntry
 from producers.events import EventWriter
 from schemas.codec import Codec
 from schemas.ids import mailing_key, partition_of_rid, recipient_key, rid_key, rid_of
 from schemas.partition import partition_for
-from schemas.records import API_TRIGGERED, MAILING_DEFINED, DedupPolicy, Origin
+from schemas.records import (
+    API_TRIGGERED,
+    MAILING_DEFINED,
+    RECIPIENT_TRIGGERED,
+    DedupPolicy,
+    Origin,
+)
 from schemas.topics import ACK_PARTITIONS
+from schemas.varint import encode_bytes, encode_long
 
 if TYPE_CHECKING:
-    from producers.contract.entries import Entry
+    from collections.abc import Iterator
 
 ORGID = 2
 MID = 1
@@ -25,7 +29,7 @@ PARTITIONS = 4
 
 # Of 100 events: 60 create a recipient, 30 are for a known one, 5 repeat a pending message, and 5
 # name a known recipient by rid.
-_NEW, _KNOWN, _DUPLICATE = 60, 90, 95
+_NEW, _KNOWN, _DUPLICATE = 0.60, 0.90, 0.95
 _CONTEXT_BYTES = (50, 200)
 # With address and context an entry has 8 to 14 fields.
 _PROFILE_FIELDS = (6, 12)
@@ -47,125 +51,117 @@ _PROFILE: dict[str, tuple[object, ...]] = {
 }
 # Making a profile takes longer than writing an event, and nobody's work depends on its text.
 _PROFILES = 1_000
-_BATCH = 5_000
-_FLUSH_S = 60.0
+_NOT_GIVEN = encode_long(-1)
+_FIRST = encode_long(0)
+_NO_RID = encode_long(0)
 
-Event = dict[str, Any]
-"""`key` and `value`, as `Producer.produce_batch` takes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Events by partition, in order; the first of each partition defines the mailing."""
-
-    partitions: tuple[list[Event], ...]
-
-    @property
-    def triggers(self) -> int:
-        """How many recipients are triggered."""
-        return sum(len(events) - 1 for events in self.partitions)
-
-    @property
-    def value_bytes(self) -> int:
-        """Size of all events."""
-        return sum(len(event["value"]) for events in self.partitions for event in events)
+Record = tuple[int, bytes, bytes]
+"""(partition, key, value)"""
 
 
-def make_backlog(triggers: int, *, seed: int) -> Backlog:
-    """Return *triggers* events, each a call of its own: nothing is answered together."""
-    return Backlog(_Maker(random.Random(seed)).make(triggers))
+class EventMaker:
+    """Makes a log from its first record on.
 
+    *known* recipients are there already, those of `known_recipient`. Each event is a call of its
+    own, so that nothing is answered together.
+    """
 
-def produce_backlog(bootstrap_servers: str, topic: str, backlog: Backlog) -> None:
-    """Append the backlog to an empty topic, as fast as it goes."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "log_level": 0,
-            "enable.idempotence": True,
-            "linger.ms": 5,
-            "queue.buffering.max.messages": 1_000_000,
-            "queue.buffering.max.kbytes": 1_000_000,
-        }
-    )
-    longest = max(map(len, backlog.partitions))
-    for start in range(0, longest, _BATCH):
-        for partition, events in enumerate(backlog.partitions):
-            batch = events[start : start + _BATCH]
-            taken = producer.produce_batch(topic, batch, partition=partition) if batch else 0
-            assert taken == len(batch), "the producer's queue is smaller than the backlog"
-    left = producer.flush(_FLUSH_S)
-    assert not left, f"{left} events were not delivered within {_FLUSH_S:.0f} s"
-
-
-class _Maker:
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, *, seed: int, known: int = 0) -> None:
+        self._rng = random.Random(seed)
         self._codec = Codec()
-        self._partitions: tuple[list[Event], ...] = tuple([] for _ in range(PARTITIONS))
-        self._known: list[tuple[str, int]] = []
+        self._ends = [0] * PARTITIONS
+        self._known = known
+        self._new: list[tuple[str, int]] = []
         self._pending: list[tuple[str, bytes]] = []
-        self._profiles = [self._profile() for _ in range(_PROFILES)]
+        self._head = (
+            self._codec.framing.prefixes[RECIPIENT_TRIGGERED]
+            + encode_long(ORGID)
+            + encode_long(MID)
+        )
+        self._replies = [encode_long(number) for number in range(ACK_PARTITIONS)]
+        self.profiles = [self._profile() for _ in range(_PROFILES)]
 
-    def make(self, triggers: int) -> tuple[list[Event], ...]:
+    def definitions(self) -> Iterator[Record]:
+        """Yield the first record of every partition: the request at home, its copies elsewhere."""
         key = mailing_key(ORGID, MID)
         home = partition_for(key, PARTITIONS)
-        for partition, events in enumerate(self._partitions):
-            # As a log looks after a definition: the request at home, its copies elsewhere.
-            value = self._definition() if partition == home else self._definition(copy=True)
-            events.append({"key": key, "value": value})
-        for _ in range(triggers):
-            self._add(self._rng.randrange(100) if self._known else 0)
-        return self._partitions
+        for partition in range(PARTITIONS):
+            self._ends[partition] += 1
+            yield partition, key, self._definition(copy=partition != home)
 
-    def _add(self, kind: int) -> None:
+    def triggers(self, count: int) -> Iterator[Record]:
+        """Yield *count* events."""
         rng = self._rng
-        context = self._context()
-        if kind < _NEW:
-            email = f"recipient.{len(self._known)}@example{rng.randrange(1000)}.com"
-            rid = self._by_address(email, context)
-            self._known.append((email, rid))
-            self._pending.append((email, context))
-        elif kind < _KNOWN:
-            email, _ = rng.choice(self._known)
-            self._by_address(email, context)
-        elif kind < _DUPLICATE:
-            self._by_address(*rng.choice(self._pending))
-        else:
-            _, rid = rng.choice(self._known)
-            entry = KnownEntry(0, rid, None, context, {})
-            self._append(partition_of_rid(rid), rid_key(ORGID, rid), entry)
+        for _ in range(count):
+            kind = rng.random() if self._new else 0
+            context = self._context()
+            if kind < _NEW:
+                email = f"recipient.{len(self._new)}@example{int(rng.random() * 1000)}.com"
+                record = self._by_address(email, context)
+                partition = record[0]
+                self._new.append((email, rid_of(self._ends[partition] - 1, partition)))
+                self._pending.append((email, context))
+            elif kind < _KNOWN:
+                record = self._by_address(self._somebody()[0], context)
+            elif kind < _DUPLICATE:
+                record = self._by_address(*self._pending[int(rng.random() * len(self._pending))])
+            else:
+                record = self._by_rid(self._somebody()[1], context)
+            yield record
 
-    def _by_address(self, email: str, context: bytes) -> int:
+    def _somebody(self) -> tuple[str, int]:
+        place = int(self._rng.random() * (self._known or len(self._new)))
+        return known_recipient(place) if self._known else self._new[place]
+
+    def _by_address(self, email: str, context: bytes) -> Record:
         key = recipient_key(ORGID, email)
         partition = partition_for(key, PARTITIONS)
-        rid = rid_of(len(self._partitions[partition]), partition)
-        profile = self._rng.choice(self._profiles)
-        self._append(partition, key, OnTheFlyEntry(0, email, None, context, profile))
-        return rid
+        profile = self.profiles[int(self._rng.random() * _PROFILES)]
+        return self._record(partition, key, _NO_RID, context, email, profile)
 
-    def _append(self, partition: int, key: bytes, entry: Entry) -> None:
+    def _by_rid(self, rid: int, context: bytes) -> Record:
+        profile = self.profiles[0]
+        place = partition_of_rid(rid)
+        return self._record(place, rid_key(ORGID, rid), encode_long(rid), context, "", profile)
+
+    def _record(
+        self, partition: int, key: bytes, rid: bytes, context: bytes, email: str, profile: bytes
+    ) -> Record:
         rng = self._rng
-        writer = EventWriter(
-            self._codec,
-            orgid=ORGID,
-            mid=MID,
-            request_id=f"{rng.getrandbits(128):032x}",
-            reply_partition=rng.randrange(ACK_PARTITIONS),
+        self._ends[partition] += 1
+        value = b"".join(
+            (
+                self._head,
+                encode_bytes(b"%032x" % rng.getrandbits(128)),
+                _FIRST,
+                self._replies[int(rng.random() * ACK_PARTITIONS)],
+                rid,
+                _NOT_GIVEN,
+                encode_bytes(context),
+                encode_bytes(email.encode()),
+                profile,
+            )
         )
-        self._partitions[partition].append({"key": key, "value": writer.encode(entry)})
+        return partition, key, value
 
     def _context(self) -> bytes:
         rng = self._rng
-        length = rng.randint(*_CONTEXT_BYTES)
+        shortest, longest = _CONTEXT_BYTES
+        length = shortest + int(rng.random() * (longest - shortest + 1))
         start = b'{"order":"%016x","total":1.10,"text":"' % rng.getrandbits(64)
         return start + b"x" * (length - len(start) - 2) + b'"}'
 
-    def _profile(self) -> dict[str, object]:
-        names = self._rng.sample(list(_PROFILE), self._rng.randint(*_PROFILE_FIELDS))
-        return {name: self._rng.choice(_PROFILE[name]) for name in names}
+    def _profile(self) -> bytes:
+        """Return a profile as it stands at the end of an event."""
+        rng = self._rng
+        names = rng.sample(list(_PROFILE), rng.randint(*_PROFILE_FIELDS))
+        fields = {name: rng.choice(_PROFILE[name]) for name in names}
+        writer = EventWriter(self._codec, orgid=ORGID, mid=MID, request_id="", reply_partition=0)
+        email = "profile@example.com"
+        event = writer.encode_plain(OnTheFlyEntry(0, email, None, b"", fields))
+        return event[event.index(email.encode()) + len(email) :]
 
-    def _definition(self, *, copy: bool = False) -> bytes:
+    def _definition(self, *, copy: bool) -> bytes:
         fields = {
             "orgid": ORGID,
             "mid": MID,
@@ -181,3 +177,13 @@ class _Maker:
             "interval_s": 0,
         }
         return self._codec.encode(MAILING_DEFINED, fields)
+
+
+# Far above the offsets of any log that is made here.
+_KNOWN_FROM = 1 << 32
+
+
+def known_recipient(number: int) -> tuple[str, int]:
+    """Return address and rid of one of those that are there before the log begins."""
+    email = f"known.{number}@example{number % 1000}.com"
+    return email, rid_of(_KNOWN_FROM + number, partition_for(recipient_key(ORGID, email), 4))

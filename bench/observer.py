@@ -1,4 +1,10 @@
-"""The progress of a contestant, seen from outside: its replies and its committed offsets."""
+"""The progress of a contestant, seen from outside: the offsets its group has committed.
+
+Committed offsets are the one measure that is the same for all: what a commit says is done, with
+its state and its replies, whatever these look like. The count starts at a first commit past the
+warm-up, and at the look that sees it, so that a contestant who commits once a second is not given
+what it has in hand.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +13,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from bench.processes import cpu_s
-from schemas.topics import ACK_PARTITIONS
+from bench.processes import cpu_s, family, resident_bytes
+from bench.topics import admin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOOK_EVERY_S = 0.05
+    from bench.log import Log
+
+_LOOK_EVERY_S = 0.02
 _ASK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """From the first reply seen to the last, and to the commit of the last event.
+    """*events* were committed in *seconds*, with so much CPU of the contestant and the broker.
 
-    *events* were answered in between; CPU is that of the contestant and of the broker.
+    *resident_bytes* is the contestant's memory in the end, *committed* all its events until then.
     """
 
     events: int
     seconds: float
     cpu_s: float
     broker_cpu_s: float
+    resident_bytes: int
+    committed: int
 
     @property
     def rate(self) -> float:
@@ -48,67 +57,67 @@ class Seen:
 
     @property
     def busy(self) -> float:
-        """The contestant's share of a core."""
+        """How many cores the contestant had."""
         return self.cpu_s / self.seconds
 
 
 class Observer:
-    """Watches one run; *log_end* are the offsets that its group commits in the end."""
+    """Watches one group on one log."""
 
-    def __init__(
-        self,
-        bootstrap_servers: str,
-        *,
-        acks: str,
-        log: str,
-        group: str,
-        log_end: dict[int, int],
-        broker_pid: int,
-    ) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
-        self._acks = [TopicPartition(acks, partition) for partition in range(ACK_PARTITIONS)]
+    def __init__(self, log: Log, group: str, broker_pid: int) -> None:
+        self._admin = admin(log.bootstrap_servers)
         self._group = group
-        self._places = [TopicPartition(log, partition) for partition in log_end]
-        self._log_end = log_end
+        self._places = [TopicPartition(log.topic, partition) for partition in log.ends]
         self._broker_pid = broker_pid
 
-    def watch(self, pid: int, *, replies: int, check: Callable[[], None], within_s: float) -> Seen:
-        """Return what was seen, once all *replies* are committed; *check* raises on a death."""
+    def watch(
+        self,
+        pids: list[int],
+        *,
+        warm_up: int,
+        until: int,
+        check: Callable[[], None],
+        within_s: float,
+    ) -> Seen:
+        """Count from a commit past *warm_up* events to the one of *until*; *check* may raise."""
         deadline = time.monotonic() + within_s
+        # The commit that is there already may be old: it is the next one that starts the count.
+        before = -1
         begun: tuple[int, float, float, float] | None = None
         while True:
-            count = self._replies()
+            count = self.committed()
             now = time.monotonic()
-            if begun is None and count:
-                begun = count, now, cpu_s(pid), cpu_s(self._broker_pid)
-            if begun is not None and count >= replies and self._committed():
+            if begun is None and count >= warm_up and -1 < before < count:
+                begun = count, now, _cpu_s(pids), cpu_s(self._broker_pid)
+            elif begun is not None and count >= until:
                 first, since, cpu, broker_cpu = begun
                 return Seen(
-                    replies - first,
-                    time.monotonic() - since,
-                    cpu_s(pid) - cpu,
+                    count - first,
+                    now - since,
+                    _cpu_s(pids) - cpu,
                     cpu_s(self._broker_pid) - broker_cpu,
+                    sum(resident_bytes(pid) for top in pids for pid in family(top)),
+                    count,
                 )
             if now > deadline:
-                raise TimeoutError(f"{count} of {replies} replies within {within_s:.0f} s")
+                raise TimeoutError(f"{count} of {until} events within {within_s:.0f} s")
             check()
+            before = max(count, before)
             time.sleep(_LOOK_EVERY_S)
 
-    def _replies(self) -> int:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        found = self._admin.list_offsets(dict.fromkeys(self._acks, latest))
-        try:
-            return sum(each.result(_ASK_S).offset for each in found.values())
-        except KafkaException:
-            # New topics are still finding their leader: asked again in a moment.
-            return 0
-
-    def _committed(self) -> bool:
+    def committed(self) -> int:
+        """Return how many records of the log are committed; -1 when that is open just now."""
         request = ConsumerGroupTopicPartitions(self._group, self._places)
         try:
             answer = self._admin.list_consumer_group_offsets([request], require_stable=True)
-            offsets = answer[self._group].result(_ASK_S).topic_partitions
-        except KafkaException:
-            # A transaction is open: not committed, then.
-            return False
-        return all(place.offset >= self._log_end[place.partition] for place in offsets)
+            found = answer[self._group].result(_ASK_S).topic_partitions
+        except (KafkaException, TimeoutError):
+            # A transaction is ending, the group is not there yet, or its coordinator moves.
+            return -1
+        if any(place.error for place in found):
+            return -1
+        return sum(max(place.offset, 0) for place in found)
+
+
+def _cpu_s(pids: list[int]) -> float:
+    return sum(cpu_s(pid) for top in pids for pid in family(top))

@@ -21,3 +21,12 @@ def resident_bytes(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * _KIB
     raise ProcessLookupError(pid)
+
+
+def family(pid: int) -> list[int]:
+    """Return *pid* and its descendants that live now."""
+    found = [pid]
+    for member in found:
+        for children in Path(f"/proc/{member}/task").glob("*/children"):
+            found += map(int, children.read_text("utf-8").split())
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,38 +13,18 @@ from rich.table import Table
 from bench.machine import describe
 
 if TYPE_CHECKING:
-    from bench import backlog, big_call
+    from bench import big_call
 
 RESULTS = Path(__file__).parent / "results"
 _MIB = 1024 * 1024
 
 
-def backlog_table(runs: list[backlog.Run]) -> Table:
-    """Return a row a contestant: slowest and fastest run, and CPU an event."""
-    contestants = list(dict.fromkeys(run.contestant for run in runs))
-    table = Table(
-        title="A backlog worked off by one process",
-        caption="; ".join(f"{each.name}: {each.guarantee}" for each in contestants),
-    )
-    table.add_column("")
-    for column in ("runs", "events/s", "x loop", "us CPU", "us broker", "cores"):
-        table.add_column(column, justify="right", no_wrap=True)
-    loop = [run.seen.rate for run in runs if run.contestant.name == "plain loop"]
-    for contestant in contestants:
-        seen = [run.seen for run in runs if run.contestant is contestant]
-        rates = [each.rate for each in seen]
-        # Of the same round: what the machine did meanwhile, it did to both.
-        ratios = [rate / other for rate, other in zip(rates, loop, strict=False)]
-        table.add_row(
-            contestant.name,
-            str(len(seen)),
-            f"{min(rates):,.0f}-{max(rates):,.0f}" if len(rates) > 1 else f"{rates[0]:,.0f}",
-            _span(ratios, digits=2),
-            _span([each.cpu_us for each in seen]),
-            _span([each.broker_cpu_us for each in seen]),
-            _span([each.busy for each in seen], digits=2),
-        )
-    return table
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a scenario found: tables and lines to show, plain values to keep."""
+
+    shown: list[Table | str]
+    figures: object
 
 
 def big_call_table(result: big_call.Result) -> Table:
@@ -85,33 +65,13 @@ def write(scenario: str, figures: object) -> Path:
     return path
 
 
-def backlog_figures(runs: list[backlog.Run], plan: backlog.Plan) -> dict[str, object]:
-    """Return every run as plain values."""
-    return {
-        "plan": asdict(plan),
-        "runs": [
-            {
-                "contestant": run.contestant.name,
-                "guarantee": run.contestant.guarantee,
-                "events": run.events,
-                "events_per_s": round(run.seen.rate),
-                "cpu_us_per_event": round(run.seen.cpu_us, 2),
-                "broker_cpu_us_per_event": round(run.seen.broker_cpu_us, 2),
-                "cores": round(run.seen.busy, 3),
-                "measured": {"events": run.seen.events, "seconds": round(run.seen.seconds, 3)},
-                "load_before": run.load,
-            }
-            for run in runs
-        ],
-    }
-
-
 def _spread(seconds: list[float]) -> tuple[float, float, float, float]:
     ordered = sorted(seconds)
     last = len(ordered) - 1
     return ordered[0], ordered[last // 2], ordered[round(last * 0.99)], ordered[-1]
 
 
-def _span(values: list[float], *, digits: int = 1) -> str:
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+def span(values: list[float], *, digits: int = 1) -> str:
+    """Return the smallest and the largest of *values*."""
+    low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
     return low if low == high else f"{low}-{high}"

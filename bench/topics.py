@@ -1,15 +1,54 @@
-"""Removing the topics of a run: a broker with many of them is another broker."""
+"""The topics of a run: made afresh for each, since a broker with many of them is another broker."""
 
 from __future__ import annotations
 
-from confluent_kafka.admin import AdminClient
+import time
+from functools import cache
+
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 
 _WITHIN_S = 30.0
 
 
-def remove_topics(bootstrap_servers: str, prefix: str) -> None:
-    """Delete every topic with *prefix* in its name, Faust's changelogs included."""
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
-    names = [name for name in admin.list_topics(timeout=_WITHIN_S).topics if prefix in name]
-    for deleted in admin.delete_topics(names, operation_timeout=_WITHIN_S).values():
+@cache
+def admin(bootstrap_servers: str) -> AdminClient:
+    """Return a client that stays: one that goes while its last answer is handed over crashes."""
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+
+
+def make_topics(bootstrap_servers: str, prefix: str, *, but: str = "") -> None:
+    """Create our topics under *prefix*, all but *but*."""
+    wanted = [
+        NewTopic(
+            prefix + topic.name,
+            num_partitions=topic.partitions or DEFAULT_PARTITIONS,
+            replication_factor=1,
+            config=dict(topic.config),
+        )
+        for topic in TOPICS
+        if prefix + topic.name != but
+    ]
+    made = admin(bootstrap_servers).create_topics(wanted, operation_timeout=_WITHIN_S)
+    for future in made.values():
+        future.result(_WITHIN_S)
+
+
+def remove_topics(bootstrap_servers: str, prefix: str, *, but: str = "") -> None:
+    """Delete every topic with *prefix* in its name, a peer's changelogs included; keep *but*."""
+    client = admin(bootstrap_servers)
+
+    def found() -> list[str]:
+        topics = client.list_topics(timeout=_WITHIN_S).topics
+        return [name for name in topics if prefix in name and name != but]
+
+    names = found()
+    if not names:
+        return
+    for deleted in client.delete_topics(names, operation_timeout=_WITHIN_S).values():
         deleted.result(_WITHIN_S)
+    deadline = time.monotonic() + _WITHIN_S
+    while found():
+        assert time.monotonic() < deadline, "topics are still there after they were deleted"
+        time.sleep(0.05)

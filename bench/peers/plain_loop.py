@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, Producer
 from fastavro import schemaless_reader
 
+from bench.peers.acks import reply
 from schemas.codec import current_schema, fields_until
 from schemas.framing import Framing
 from schemas.ids import rid_of
-from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_TRIGGERED, Outcome
+from schemas.records import RECIPIENT_TRIGGERED, Outcome
 from schemas.topics import ACKS, LOG, STATE
-from schemas.varint import encode_bytes, encode_long
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -55,7 +55,6 @@ class Loop:
         self._producer = producer
         self._acks, self._state = prefix + ACKS, prefix + STATE
         self._event_frame = framing.prefixes[RECIPIENT_TRIGGERED]
-        self._ack_frame = framing.prefixes[ACKNOWLEDGEMENT]
         # The first fields alone: what follows the address is carried as bytes.
         self._head = fields_until(current_schema(RECIPIENT_TRIGGERED), "email")
         self._rids: dict[bytes, int] = {}
@@ -87,14 +86,8 @@ class Loop:
         elif outcome.accepted:
             self._pending.add(pending)
             self._produce(self._state, b"%d:%d" % (rid, offset), value, partition)
-        reply = b"%b\x02%b\x02%b%b%b\x00\x00" % (
-            self._ack_frame,
-            encode_bytes(head["request_id"].encode()),
-            encode_long(head["index"]),
-            encode_long(rid),
-            encode_long(outcome),
-        )
-        self._produce(self._acks, None, reply, head["reply_partition"])
+        answer = reply(head["request_id"], head["index"], rid, outcome)
+        self._produce(self._acks, None, answer, head["reply_partition"])
 
     def _produce(self, topic: str, key: bytes | None, value: bytes, partition: int) -> None:
         while True:
@@ -106,7 +99,7 @@ class Loop:
                 return
 
 
-def main(bootstrap_servers: str, prefix: str, group: str) -> None:
+def main(bootstrap_servers: str, prefix: str, group: str, _folder: str = "") -> None:
     """Run until killed."""
     servers = {"bootstrap.servers": bootstrap_servers}
     consumer = Consumer(servers | _CONSUMER | {"group.id": group})

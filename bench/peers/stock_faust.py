@@ -1,6 +1,6 @@
 """The same job as Faust's own guide writes it: `async for event`, one table write, one send.
 
-    python -m bench.peers.stock_faust BOOTSTRAP_SERVERS TOPIC_PREFIX GROUP
+    python -m bench.peers.stock_faust BOOTSTRAP_SERVERS TOPIC_PREFIX GROUP FOLDER
 
 At least once, with the holes Faust's commit has. The settings are those its guide and its issues
 recommend for throughput, each with its reason. Measured beside Faust's defaults, neither they nor
@@ -10,7 +10,6 @@ uvloop change the rate by more than one run differs from the next.
 from __future__ import annotations
 
 import sys
-import tempfile
 from io import BytesIO
 from typing import Any
 
@@ -18,12 +17,12 @@ import faust
 import mode.loop
 from fastavro import schemaless_reader
 
+from bench.peers.acks import reply
 from schemas.codec import current_schema, fields_until
 from schemas.framing import Framing
 from schemas.ids import rid_of
-from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_TRIGGERED, Outcome
+from schemas.records import RECIPIENT_TRIGGERED, Outcome
 from schemas.topics import ACK_PARTITIONS, ACKS, LOG
-from schemas.varint import encode_bytes, encode_long
 
 _PARTITIONS = 4
 
@@ -36,6 +35,8 @@ def create_app(bootstrap_servers: str, prefix: str, group: str, data_dir: str) -
         store="memory://",
         datadir=data_dir,
         topic_partitions=_PARTITIONS,
+        # As the other peers; the default is 2.8 s.
+        broker_commit_interval=1.0,
         # No second topic to rebalance with.
         topic_disable_leader=True,
         # The default of 16 KiB makes a request of some 60 records.
@@ -53,7 +54,6 @@ def create_app(bootstrap_servers: str, prefix: str, group: str, data_dir: str) -
     )
     framing = Framing()
     event_frame = framing.prefixes[RECIPIENT_TRIGGERED]
-    ack_frame = framing.prefixes[ACKNOWLEDGEMENT]
     head_schema = fields_until(current_schema(RECIPIENT_TRIGGERED), "email")
     log = app.topic(prefix + LOG, key_serializer="raw", value_serializer="raw")
     acks = app.topic(
@@ -86,25 +86,18 @@ def create_app(bootstrap_servers: str, prefix: str, group: str, data_dir: str) -
             else:
                 pending.add(message)
                 recipients[event.key] = rid.to_bytes(8, "big") + value
-            reply = b"%b\x02%b\x02%b%b%b\x00\x00" % (
-                ack_frame,
-                encode_bytes(head["request_id"].encode()),
-                encode_long(head["index"]),
-                encode_long(rid),
-                encode_long(outcome),
-            )
+            answer = reply(head["request_id"], head["index"], rid, outcome)
             # The send is buffered; awaiting its delivery as well would take a round trip an event.
-            await acks.send(value=reply, partition=head["reply_partition"])
+            await acks.send(value=answer, partition=head["reply_partition"])
 
     return app
 
 
-def main(bootstrap_servers: str, prefix: str, group: str) -> None:
+def main(bootstrap_servers: str, prefix: str, group: str, folder: str) -> None:
     """Run until killed."""
     mode.loop.use("uvloop")
-    with tempfile.TemporaryDirectory(prefix="bench-faust-") as data_dir:
-        app = create_app(bootstrap_servers, prefix, group, data_dir)
-        faust.Worker(app, loglevel="WARNING").execute_from_commandline()
+    app = create_app(bootstrap_servers, prefix, group, folder)
+    faust.Worker(app, loglevel="WARNING").execute_from_commandline()
 
 
 if __name__ == "__main__":

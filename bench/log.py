@@ -1,0 +1,90 @@
+"""The log that contestants work off: made once, kept for all runs of a scenario."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Producer
+
+from bench.events import PARTITIONS, EventMaker
+from bench.topics import make_topics, remove_topics
+from schemas.topics import LOG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bench.broker import Broker
+    from bench.events import Record
+
+_BATCH = 20_000
+_FLUSH_S = 60.0
+_PRODUCER = {
+    "log_level": 0,
+    "enable.idempotence": True,
+    "linger.ms": 5,
+    "queue.buffering.max.messages": 1_000_000,
+    "queue.buffering.max.kbytes": 1_000_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Events on the topics of *prefix*; *ends* are the offsets a group commits in the end."""
+
+    bootstrap_servers: str
+    prefix: str
+    triggers: int
+    ends: dict[int, int]
+    value_bytes: int
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self.prefix + LOG
+
+    def renew(self) -> None:
+        """Put every topic but the log back to its first state."""
+        remove_topics(self.bootstrap_servers, self.prefix, but=self.topic)
+        make_topics(self.bootstrap_servers, self.prefix, but=self.topic)
+
+
+@contextmanager
+def log_of(broker: Broker, triggers: int, *, seed: int = 1, known: int = 0) -> Iterator[Log]:
+    """Make a log of *triggers* events, on topics that go when the scenario ends."""
+    prefix = f"bench-{uuid.uuid4().hex[:8]}."
+    servers = broker.bootstrap_servers
+    make_topics(servers, prefix)
+    try:
+        maker = EventMaker(seed=seed, known=known)
+        log = Log(servers, prefix, triggers, dict.fromkeys(range(PARTITIONS), 0), 0)
+        records = chain(maker.definitions(), maker.triggers(triggers))
+        yield replace(log, value_bytes=produce(servers, log.topic, records, log.ends))
+    finally:
+        remove_topics(servers, prefix)
+
+
+def produce(
+    bootstrap_servers: str, topic: str, records: Iterable[Record], counts: dict[int, int]
+) -> int:
+    """Append records as fast as it goes; count them by partition, return the bytes of values."""
+    producer = Producer(_PRODUCER | {"bootstrap.servers": bootstrap_servers})
+    size = 0
+    source = iter(records)
+    while batch := list(islice(source, _BATCH)):
+        for partition, _, value in batch:
+            counts[partition] += 1
+            size += len(value)
+        messages = [
+            {"partition": partition, "key": key, "value": value} for partition, key, value in batch
+        ]
+        while len(producer) > _PRODUCER["queue.buffering.max.messages"] - _BATCH:
+            producer.poll(0.05)
+        assert producer.produce_batch(topic, messages) == len(messages)
+        producer.poll(0)
+    left = producer.flush(_FLUSH_S)
+    assert not left, f"{left} events were not delivered within {_FLUSH_S:.0f} s"
+    return size

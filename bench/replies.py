@@ -1,0 +1,53 @@
+"""Whether every event that was committed has its reply: counted after a run, outside its time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.codec import Codec
+from schemas.topics import ACK_PARTITIONS, ACKS
+
+if TYPE_CHECKING:
+    from bench.log import Log
+
+_CHUNK = 10_000
+_WITHIN_S = 120.0
+
+
+def answered_calls(log: Log) -> int:
+    """Return how many different calls have an answer in `mailing.acks`."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": log.bootstrap_servers,
+            "group.id": f"{log.prefix}replies",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.queue.backoff.ms": 5,
+            "log_level": 0,
+        }
+    )
+    decode = Codec().decode
+    requests: set[str] = set()
+    unread = ACK_PARTITIONS
+    deadline = time.monotonic() + _WITHIN_S
+    try:
+        consumer.assign(
+            [TopicPartition(log.prefix + ACKS, number, 0) for number in range(ACK_PARTITIONS)]
+        )
+        while unread:
+            assert time.monotonic() < deadline, "the replies could not be counted"
+            first = consumer.poll(1.0)
+            for message in [first, *consumer.consume(_CHUNK, 0)] if first is not None else []:
+                value = message.value()
+                if message.error() is not None or value is None:
+                    unread -= 1
+                else:
+                    _, record = decode(value)
+                    requests.update(call["request_id"] for call in record["calls"])
+    finally:
+        consumer.close()
+    return len(requests)

@@ -1,0 +1,57 @@
+"""Who works off a backlog beside whom: on one core each, on two, and one worker beside two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import backlog, contestants
+from bench.report import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.broker import Broker
+    from bench.contestants import Contestant
+
+_SHORT = backlog.Plan(events=1_600_000, warm_up=500_000)
+_FULL = backlog.Plan()
+
+
+def one_core(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
+    """One process or one stream thread of each."""
+    chosen = [contestants.WORKER, contestants.PLAIN_LOOP, contestants.KS_ONCE]
+    if full:
+        chosen += [
+            contestants.KS_LEAST,
+            contestants.WORKER_ROCKSDB,
+            contestants.KS_ONCE_ROCKSDB,
+            contestants.KS_LEAST_ROCKSDB,
+        ]
+    chosen += [contestants.QUIX, contestants.STOCK_FAUST]
+    return _measured("A backlog worked off by one process each", chosen, broker, tell, full=full)
+
+
+def machine(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
+    """Two processes against two stream threads."""
+    chosen = [contestants.WORKER_2, contestants.KS_2_ONCE, contestants.KS_2_LEAST]
+    if full:
+        chosen += [contestants.WORKER_2_ROCKSDB, contestants.KS_2_ONCE_ROCKSDB]
+    return _measured("A backlog worked off by two cores", chosen, broker, tell, full=full)
+
+
+def scale_out(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
+    """One worker and two workers."""
+    chosen = [contestants.TWO_WORKERS, contestants.WORKER]
+    return _measured("One worker and two", chosen, broker, tell, full=full)
+
+
+def _measured(
+    title: str,
+    chosen: list[Contestant],
+    broker: Broker,
+    tell: Callable[[str], None],
+    *,
+    full: bool,
+) -> Measured:
+    result = backlog.run(_FULL if full else _SHORT, chosen, broker, tell)
+    return Measured([backlog.table(result, title)], backlog.figures(result))
