@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import RegistrySilent, UnknownFraming
 from streams.core.transition import Fold
+from streams.store.errors import StoreUnfit
 from streams.worker.errors import WorkerError
 from streams.worker.invocations import InvocationTimer
 from streams.worker.retry import pauses
@@ -206,10 +207,14 @@ class Engine:
             part = building.part(owned.fold, owned.incarnation)
             try:
                 poison = self._suspects.poison(chunk.partition)
+                owned.fold.state.recipients.prefetch([record[1] for record in chunk.records])
                 owned.fold.apply(chunk.records, part.effects, poison)
             except UnknownFraming as exc:
                 await self._ask_registry(chunk, owned, exc)
                 continue
+            except StoreUnfit as exc:
+                await self._give_back(exc)
+                return
             if part.first is None:
                 part.first = chunk.records[0][0]
             building.events += len(chunk.records)
@@ -217,6 +222,13 @@ class Engine:
             self._reply(part.effects, building)
             self.progress += 1
             return
+
+    async def _give_back(self, broken: StoreUnfit) -> None:
+        """Take over anew, from the changelog, what is being built on a table that broke."""
+        log.warning("partitions are taken over anew, for a database broke: %s", broken)
+        await self._settle()
+        if self._building is not None:
+            self._take_back(self._building, Shipped(Outcome.BROKEN))
 
     def _owner(self, chunk: Chunk) -> Owned | None:
         owned = self.owned.get(chunk.partition)

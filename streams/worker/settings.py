@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ENV_PREFIX = "MAILING_TRIGGER_"
 KAFKA_ENV_PREFIX = ENV_PREFIX + "KAFKA_"
 KAFKA_SECURITY = tuple(KAFKA_ENV_PREFIX + what for what in ("SASL_", "SECURITY_", "SSL_"))
+# What keeps the recipients: the process's memory, or a database in its data folder.
+STORES = ("memory", "rocksdb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class WorkerSettings:
     # so a busy worker never looks dead.
     session_timeout_s: float = 6.0
     data_dir: Path = Path(".data/worker")
+    store: str = STORES[0]
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> WorkerSettings:
@@ -50,6 +53,7 @@ class WorkerSettings:
             schema_registry_url=environ.get(ENV_PREFIX + "SCHEMA_REGISTRY_URL") or None,
             group=of("GROUP", defaults.group),
             session_timeout_s=float(of("SESSION_TIMEOUT_S", str(defaults.session_timeout_s))),
+            store=of("STORE", defaults.store),
             data_dir=Path(of("DATA_DIR", str(defaults.data_dir.parent))) / "worker",
         )
 

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from schemas.codec import Codec
 from schemas.records import DEAD_LETTER
 from streams.core.transition import encode_acks
+from streams.store.errors import StoreClosed, StoreUnfit
 from streams.worker.kafka import TRANSACTION_TIMEOUT_S, effects_producer, replies_producer
 from streams.worker.retry import pauses
 
@@ -143,8 +144,16 @@ class Shipper:
             if not still_ours():
                 return self._abort(producer, None)
             _commit(producer, deadline)
+            producer.poll(0)
         except KafkaException as exc:
             return self._failed(producer, exc.args[0])
+        # 5. Only what is in the changelog may be on disk.
+        try:
+            for part in transaction.parts.values():
+                part.keep()
+        except (StoreUnfit, StoreClosed) as exc:
+            log.warning("committed, but not kept on disk: %s", exc)
+            return Shipped(Outcome.BROKEN)
         return Shipped(Outcome.COMMITTED)
 
     def _produce_effects(self, producer: Producer, transaction: Transaction) -> None:
@@ -153,7 +162,8 @@ class Shipper:
             produce_all(producer, sends, partition, part.effects.sends)
             for letter in part.effects.dead_letters:
                 self._produce_dead_letter(producer, partition, letter)
-            produce_all(producer, state, partition, part.effects.state)
+            records = part.effects.state
+            produce_all(producer, state, partition, records, part.on_state_delivered)
 
     def _produce_dead_letter(self, producer: Producer, partition: int, letter: DeadLetter) -> None:
         place = {"topic": self._settings.log, "partition": partition, "offset": letter.offset}

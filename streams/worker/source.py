@@ -294,6 +294,8 @@ class Source:
         if partitions:
             log.info("partitions %s %s", partitions, how)
             self._listener.release(partitions)
+        for partition in partitions:
+            self._takeover.close(partition)
 
     def _begin_takeover(self, consumer: Consumer, partition: int, incarnation: int) -> None:
         if not self.is_current(partition, incarnation):

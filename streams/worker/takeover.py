@@ -21,18 +21,18 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
-from streams.core.changelog import finish_load, load
 from streams.core.partition import PartitionState
-from streams.store.memory import MemoryRecipients
+from streams.core.restore import Restore
+from streams.store.errors import StoreClosed, StoreUnfit
 from streams.worker.admin import topic_shapes
 from streams.worker.errors import TakeoverAbandoned, TakeoverRefused
 from streams.worker.kafka import admin_client, fencing_producer, state_consumer
+from streams.worker.restoring import check_kept, read_changelog
 from streams.worker.stamp import Stamp
+from streams.worker.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from confluent_kafka import Consumer
 
     from streams.worker.settings import WorkerSettings
 
@@ -42,9 +42,6 @@ _ASK_S = 10.0
 _RETRY_S = 0.1
 # A transaction of a living predecessor ends by itself; a dead one's was fenced before.
 _STABLE_WITHIN_S = 60.0
-# The changelog's last transaction is committed when its offset is; only its marker may be late.
-_STATE_WITHIN_S = 60.0
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +58,11 @@ class Takeover:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._admin = admin_client(settings)
+        self._tables = Tables(settings)
+
+    def close(self, partition: int) -> None:
+        """Let go of the partition's table, which is not used any more."""
+        self._tables.close(partition)
 
     def reconnect(self) -> None:
         """Ask with a new client: one that lived through a broker's restart may never answer."""
@@ -75,14 +77,16 @@ class Takeover:
         started = time.monotonic()
         self._fence_dead_owner(partition, self._committed(partition, stable=False))
         committed = self._stable_offset(partition, still_ours)
-        state = self._restore(partition, committed, still_ours)
+        try:
+            state = self._restore(partition, committed, still_ours)
+        except StoreClosed:
+            raise TakeoverAbandoned from None
         self._check_log(state)
         self._check_offset(state, committed)
         log.info(
-            "partition %d taken over: seq %d, %d recipients, next offset %d, %.2f s",
+            "partition %d taken over: seq %d, next offset %d, %.2f s",
             partition,
             state.seq,
-            len(state.recipients),
             state.applied + 1,
             time.monotonic() - started,
         )
@@ -128,19 +132,39 @@ class Takeover:
     def _restore(
         self, partition: int, committed: Committed, still_ours: Callable[[], bool]
     ) -> PartitionState:
-        shape = topic_shapes(self._admin, [self._settings.log])[self._settings.log]
-        state = PartitionState(
-            partition, shape.partitions, MemoryRecipients(), topic_id=shape.topic_id
-        )
-        wanted = committed.stamp.seq if committed.stamp else 0
-        consumer = state_consumer(self._settings)
         try:
-            consumer.assign([TopicPartition(self._settings.state, partition, 0)])
-            _read_state(consumer, state, wanted, still_ours)
+            return self._read(partition, committed, still_ours)
+        except StoreUnfit as exc:
+            cause = str(exc)
+        # Not in the handler: the traceback would keep the database's iterators, and so its lock.
+        log.warning(
+            "partition %d: its database is deleted and made anew from the changelog: %s",
+            partition,
+            cause,
+        )
+        self._tables.discard(partition)
+        return self._read(partition, committed, still_ours)
+
+    def _read(
+        self, partition: int, committed: Committed, still_ours: Callable[[], bool]
+    ) -> PartitionState:
+        settings = self._settings
+        shapes = topic_shapes(self._admin, [settings.log, settings.state])
+        log_shape = shapes[settings.log]
+        place = TopicPartition(settings.state, partition)
+        wanted = committed.stamp.seq if committed.stamp else 0
+        table = self._tables.open(partition, shapes[settings.state].topic_id, still_ours)
+        restore = Restore(
+            PartitionState(partition, log_shape.partitions, table, topic_id=log_shape.topic_id)
+        )
+        check_kept(self._admin, place, restore, log_shape, wanted)
+        consumer = state_consumer(settings)
+        try:
+            count = read_changelog(consumer, place, restore, wanted, still_ours)
         finally:
             consumer.close()
-        finish_load(state)
-        return state
+        log.info("partition %d: %d records of the changelog read", partition, count)
+        return restore.state
 
     def _check_log(self, state: PartitionState) -> None:
         """Refuse a log that is not the one the state was made of."""
@@ -192,32 +216,3 @@ class Takeover:
                 committed.offset,
                 following,
             )
-
-
-def _read_state(
-    consumer: Consumer, state: PartitionState, wanted: int, still_ours: Callable[[], bool]
-) -> None:
-    """Load the changelog up to its committed end, and until its `seq` is at least *wanted*."""
-    at_end = False
-    deadline = time.monotonic() + _STATE_WITHIN_S
-    while not (at_end and state.seq >= wanted):
-        if not still_ours():
-            raise TakeoverAbandoned
-        if time.monotonic() > deadline:
-            raise TakeoverRefused(
-                f"partition {state.partition}: the offset belongs to state {wanted}, the changelog "
-                f"ends at {state.seq}: its tail is lost; see docs/operations.md"
-            )
-        first = consumer.poll(_RETRY_S)
-        if first is None:
-            continue
-        for message in [first, *consumer.consume(_CHUNK, 0)]:
-            error = message.error()
-            if error is None:
-                at_end = False
-                deadline = time.monotonic() + _STATE_WITHIN_S
-                load(state, message.key() or b"", message.value())
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                at_end = True
-            elif error.fatal() or not error.retriable():
-                raise KafkaException(error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from streams.core.effects import Effects
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, TopicPartition
+    from confluent_kafka import KafkaError, Message, TopicPartition
 
     from streams.core.transition import Fold
 
@@ -52,6 +52,16 @@ class Part:
     effects: Effects = field(default_factory=Effects)
     first: int | None = None
     applied: int = -1
+    changelog_offset: int = -1
+
+    def on_state_delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Take the delivery report of the last changelog record."""
+        if error is None:
+            self.changelog_offset = message.offset() or 0
+
+    def keep(self) -> None:
+        """Let the table keep what is in the changelog now."""
+        self.fold.state.recipients.keep(self.effects.state, self.changelog_offset)
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from schemas.framing import Framing
 from schemas.ids import mailing_key, recipient_key
 from schemas.partition import partition_for
 from schemas.records import ACKNOWLEDGEMENT, Outcome
-from streams.core.changelog import finish_load, load
 from streams.core.effects import Effects
 from streams.core.messages import send_of
 from streams.core.partition import PartitionState
+from streams.core.restore import Restore
 from streams.core.transition import Fold, encode_acks
 from streams.store.memory import MemoryRecipients
 from tests.support.events import CODEC
@@ -155,9 +155,11 @@ def acks_of(replies: Replies) -> list[Ack]:
 def rebuilt(changelog: Iterable[ChangelogRecord]) -> Partition:
     """A partition restored from its changelog."""
     state = PartitionState(HOME, PARTITIONS, MemoryRecipients(), topic_id=TOPIC_ID)
-    for key, value in changelog:
-        load(state, key, value)
-    finish_load(state)
+    restore = Restore(state)
+    records = list(changelog)
+    for start in range(0, len(records), 5):
+        restore.take(records[start : start + 5])
+    restore.finish(0)
     return Partition(state)
 
 
@@ -175,7 +177,7 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
         },
         "drains": list(state.drains),
         "recipients": dict(recipients._by_key),
-        "rids": dict(recipients._by_rid),
+        "rids": dict(zip(recipients._rids, recipients._keys, strict=True)),
     }
 
 

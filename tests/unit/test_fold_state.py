@@ -20,7 +20,7 @@ from schemas.records import (
     Outcome,
 )
 from schemas.topics import MAX_ACK_ENTRIES
-from streams.core import changelog
+from streams.core import restore
 from streams.core.changelog import META_KEY
 from streams.core.errors import NewerState
 from streams.core.partition import FOLD_VERSION
@@ -133,7 +133,7 @@ def test_a_message_an_older_release_kept_is_loaded_and_sent_as_todays(
     )
     release = OlderRelease(older)
     for frame, writer in release.writers.items():
-        monkeypatch.setitem(changelog._CODEC.framing.writers, frame, writer)
+        monkeypatch.setitem(restore._CODEC.framing.writers, frame, writer)
     written = [(key, release.rewritten(value)) for key, value in live.output.changelog]
     assert written != live.output.changelog
     restored = rebuilt(written)

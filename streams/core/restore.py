@@ -1,0 +1,134 @@
+"""A state is rebuilt of its changelog's records, and of what its table has kept of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.codec import Codec
+from schemas.errors import BadRecord
+from schemas.framing import SINGLE_OBJECT_BYTES
+from schemas.records import DedupPolicy, MailingPhase
+from streams.core.changelog import META_KEY, RECIPIENT_FRAME, dedup_keys
+from streams.core.errors import NewerState
+from streams.core.messages import batch_of
+from streams.core.partition import FOLD_VERSION, Cut, Mailing
+
+if TYPE_CHECKING:
+    from schemas.codec import Record
+    from streams.core.partition import PartitionState
+    from streams.core.recipients import ChangelogRecord
+
+_CODEC = Codec()
+_CURRENT = frozenset(_CODEC.framing.prefixes.values())
+
+
+class Restore:
+    """Rebuilds *state*: begins with what its table has kept, `take`s the rest, and `finish`es.
+
+    Recipients, nearly all there is, go to the table by the thousand. Of other records only each
+    key's last value counts, so none is decoded before the end.
+    """
+
+    def __init__(self, state: PartitionState) -> None:
+        self.state = state
+        self._others: dict[bytes, bytes] = {}
+        self._keep(state.recipients.kept())
+
+    @property
+    def meta(self) -> bytes | None:
+        """The last `meta` record so far."""
+        return self._others.get(META_KEY)
+
+    @property
+    def seq(self) -> int:
+        """How many transactions the state has seen so far."""
+        return 0 if self.meta is None else int(_decode(self.meta)["seq"])
+
+    @property
+    def origin(self) -> tuple[str, int]:
+        """The UUID and the partition count of the log the state was made of, when there is any."""
+        if self.meta is None:
+            return "", 0
+        meta = _decode(self.meta)
+        return meta["topic_id"], meta["partitions"]
+
+    def take(self, records: list[ChangelogRecord]) -> None:
+        """Take records in the order of the topic."""
+        recipients = [
+            (key, value) for key, value in records if value is not None and key[:2] == b"r:"
+        ]
+        if {value[:SINGLE_OBJECT_BYTES] for _, value in recipients} - {RECIPIENT_FRAME}:
+            recipients = [(key, _as_current(value)) for key, value in recipients]
+        others: list[ChangelogRecord] = []
+        if len(recipients) < len(records):
+            others = list({key: value for key, value in records if key[:2] != b"r:"}.items())
+        self.state.recipients.load(recipients, others)
+        self._keep(others)
+
+    def finish(self, offset: int) -> None:
+        """Know that everything was taken, up to the last `meta` record, which lies at *offset*."""
+        state = self.state
+        for key, value in self._others.items():
+            self._load(key, value)
+        meta = self.meta
+        for (orgid, mid, invocation), queue in state.queues.items():
+            mailing = state.mailings[orgid, mid]
+            # Compaction keeps a record's last place in the topic, which is not its first.
+            queue.batches = dict(sorted(queue.batches.items()))
+            if invocation == mailing.invocation + 1:
+                queue.seen = dedup_keys(mailing, queue)
+        state.order_drains()
+        state.recipients.finish_load(None if meta is None else (offset, meta))
+        self._others.clear()
+
+    def _keep(self, records: list[ChangelogRecord]) -> None:
+        for key, value in records:
+            if value is not None:
+                self._others[key] = value
+            else:
+                self._others.pop(key, None)
+
+    def _load(self, key: bytes, value: bytes) -> None:
+        kind, state = key[:2], self.state
+        if kind == b"p:":
+            orgid, mid, invocation, base_offset = map(int, key[2:].split(b":"))
+            batch = batch_of(_decode(value), _as_current)
+            state.open_queue((orgid, mid, invocation)).batches[base_offset] = batch
+        elif kind == b"m:":
+            mailing = _mailing(_decode(value))
+            state.mailings[mailing.orgid, mailing.mid] = mailing
+        elif key == META_KEY:
+            _load_meta(state, _decode(value))
+        elif kind != b"x:":
+            raise BadRecord(
+                "UNKNOWN_STATE_KEY", f"the changelog holds a key we never wrote: {kind!r}"
+            )
+
+
+def _load_meta(state: PartitionState, meta: Record) -> None:
+    if meta["fold_version"] > FOLD_VERSION:
+        raise NewerState(state.partition, meta["fold_version"], FOLD_VERSION)
+    state.seq = meta["seq"]
+    state.applied = meta["applied"]
+    state.topic_id = meta["topic_id"]
+    state.partitions = meta["partitions"]
+
+
+def _mailing(record: Record) -> Mailing:
+    cuts = record.pop("cuts")
+    mailing = Mailing(**record)
+    mailing.dedup = DedupPolicy(mailing.dedup)
+    mailing.state = MailingPhase(mailing.state)
+    mailing.cuts = tuple(Cut(**cut) for cut in cuts)
+    return mailing
+
+
+def _as_current(value: bytes) -> bytes:
+    """Return a record as today's schema writes it; only bytes of an old release are decoded."""
+    if value[:SINGLE_OBJECT_BYTES] in _CURRENT:
+        return value
+    return _CODEC.encode(*_CODEC.decode(value))
+
+
+def _decode(value: bytes) -> Record:
+    return _CODEC.decode(value)[1]

@@ -1,0 +1,281 @@
+"""Recipients in RocksDB: the partition's changelog, compacted, on the local disk.
+
+Keys and values are the changelog's own, of every kind, so that a restart needs no more of the
+topic than what came after. Beside them: ``i`` and a rid lead to a log key, ``about`` says which
+changelog this is and up to where.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rocksdict import WriteBatch
+
+from streams.core.changelog import META_KEY, RECIPIENT_FRAME
+from streams.core.recipients import Mark, rids_of
+from streams.store.errors import StoreError, StoreUnfit
+from streams.store.rocksdb_options import open_database, told_in_our_words, unlogged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from rocksdict import Rdict
+
+    from streams.core.recipients import ChangelogRecord, Reached
+
+# Grows when this file writes something that an older one would misread, or the other way round.
+LAYOUT = 1
+_ABOUT = b"about"
+# What is cached beyond open transactions: some 15 MB a partition.
+_CACHED = 32_768
+# A write holds the interpreter, about 3 us a record: others get their turn in between.
+_BATCH = 2_000
+# What a state has in memory, beside `meta`.
+_IN_MEMORY = (b"m:", b"p:")
+
+
+class About(NamedTuple):
+    """Whose changelog a database holds, and how far.
+
+    *frame* is the schema of its recipients: a table gives bytes out as they are.
+    """
+
+    layout: int
+    frame: str
+    changelog_id: str
+    offset: int
+    written_at: float
+
+
+class _Reading(dict[Any, bytes | None]):
+    """A dictionary that asks *read* for what it has not; so a hit is a dictionary's look-up."""
+
+    def __init__(self, read: Callable[[Any], bytes | None]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, key: Any) -> bytes | None:
+        value = self[key] = self._read(key)
+        return value
+
+
+class _Writes(NamedTuple):
+    """What one open transaction wrote: values by log key, and the log keys of new rids."""
+
+    values: dict[bytes, bytes]
+    keys: dict[int, bytes]
+
+
+class RocksRecipients:
+    """A `RecipientTable` on disk.
+
+    Invariant: what the caches hold is what the newest transaction sees, and nothing of an open
+    transaction ever leaves them; so only `keep` writes, and only what is in the changelog.
+    """
+
+    def __init__(
+        self, path: Path, changelog_id: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.path = path
+        self._changelog_id = changelog_id
+        self._clock = clock
+        self._values = _Reading(self._read_value)
+        self._keys = _Reading(self._read_key)
+        self._open: deque[_Writes] = deque()
+        self._unlogged = unlogged()
+        # The hot path calls the dictionaries' own method.
+        self.get = self._values.__getitem__
+        self.key_of = self._keys.__getitem__
+        self._about: About | None = None
+        # A filling that was cut short is done anew, quietly.
+        self._bulk = False
+        self._db = self._opened()
+        if self._about is None:
+            self._db.close()
+            destroy(path)
+            self._bulk = True
+            self._db = self._opened()
+
+    @property
+    def kept_to(self) -> Mark | None:
+        about = self._about
+        return None if about is None else Mark(about.offset, about.written_at)
+
+    def kept(self) -> list[ChangelogRecord]:
+        if self._about is None:
+            return []
+        with self._watched():
+            records: list[ChangelogRecord] = [(META_KEY, self._db.get(META_KEY))]
+            for kind in _IN_MEMORY:
+                found = self._db.iter()
+                found.seek(kind)
+                while found.valid() and (key := found.key()).startswith(kind):
+                    records.append((key, found.value()))
+                    found.next()
+                # At a damaged block an iterator is at its end, and only here says why.
+                found.status()
+        return records
+
+    def load(self, recipients: list[tuple[bytes, bytes]], others: list[ChangelogRecord]) -> None:
+        self.rollback()
+        rids = rids_of([value for _, value in recipients])
+        index = ((_rid_key(rid), key[2:]) for rid, (key, _) in zip(rids, recipients, strict=True))
+        # `meta` is written last: until then the database is as far as it was before.
+        rest = (record for record in others if record[0] != META_KEY)
+        self._write(chain(recipients, index, rest))
+
+    def finish_load(self, reached: Reached | None) -> None:
+        self._write((), reached)
+        if self._bulk:
+            with self._watched():
+                self._db.flush()
+                self._db.close()
+                self._db = open_database(self.path)
+            self._bulk = False
+
+    def prefetch(self, keys: Iterable[bytes | None]) -> None:
+        unknown = set(keys).difference(self._values)
+        unknown.discard(None)
+        named = {key: rid for key in unknown if key and (rid := _rid_named(key))}
+        if named:
+            rids = list(set(named.values()).difference(self._keys))
+            self._keys.update(zip(rids, self._read(map(_rid_key, rids)), strict=True))
+            unknown -= named.keys()
+            unknown |= {self._keys[rid] for rid in named.values()}.difference(self._values)
+        wanted = [key for key in unknown if key is not None]
+        values = self._read(b"r:" + key for key in wanted)
+        self._values.update(zip(wanted, values, strict=True))
+
+    def put(self, key: bytes, value: bytes, rid: int) -> None:
+        writes = self._open[-1]
+        if self._values[key] is None:
+            writes.keys[rid] = self._keys[rid] = key
+        writes.values[key] = self._values[key] = value
+
+    def begin(self) -> None:
+        if len(self._values) + len(self._keys) > _CACHED:
+            self._shrink()
+        self._open.append(_Writes({}, {}))
+
+    def keep(self, records: Sequence[ChangelogRecord], offset: int) -> None:
+        *rest, (_, meta) = records
+        assert meta is not None  # noqa: S101 - it is never deleted
+        index = ((_rid_key(rid), key) for rid, key in self._open[0].keys.items())
+        self._write(chain(index, rest), (offset, meta))
+
+    def commit(self) -> None:
+        self._open.popleft()
+
+    def rollback(self) -> None:
+        self._open.clear()
+        self._values.clear()
+        self._keys.clear()
+
+    def close(self) -> None:
+        """Write out what is in memory, if that is possible, and let others have the database."""
+        with suppress(StoreError), told_in_our_words(self.path):
+            try:
+                if self._about is not None:
+                    self._db.flush()
+            finally:
+                self._db.close()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Name what goes wrong; a database found damaged is not trusted by any later opening."""
+        try:
+            with told_in_our_words(self.path):
+                yield
+        except StoreUnfit:
+            (self.path / "CURRENT").unlink(missing_ok=True)
+            raise
+
+    def _opened(self) -> Rdict:
+        """Open the database; `_about` is what it says of itself, if it was filled to the end."""
+        with told_in_our_words(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            opened = open_database(self.path, bulk=self._bulk)
+            try:
+                self._about = self._fitting(opened.get(_ABOUT))
+            except BaseException:
+                opened.close()
+                raise
+        return opened
+
+    def _fitting(self, found: bytes | None) -> About | None:
+        if found is None:
+            return None
+        layout, *rest = json.loads(found)
+        if layout != LAYOUT or rest[0] != RECIPIENT_FRAME.hex():
+            raise StoreUnfit("another release wrote it")
+        about = About(layout, *rest)
+        if about.changelog_id != self._changelog_id:
+            raise StoreUnfit("it was made from another changelog")
+        return about
+
+    def _write(self, records: Iterable[ChangelogRecord], reached: Reached | None = None) -> None:
+        """Write records in order; how far they reach, and the `meta` that says so, at the end."""
+        rest = iter(records)
+        more = True
+        while more:
+            part = list(islice(rest, _BATCH))
+            more = len(part) == _BATCH
+            if reached is not None and not more:
+                offset, meta = reached
+                frame = RECIPIENT_FRAME.hex()
+                about = About(LAYOUT, frame, self._changelog_id, offset, self._clock())
+                part += (META_KEY, meta), (_ABOUT, json.dumps(about).encode())
+                self._about = about
+            batch = WriteBatch(raw_mode=True)
+            for key, value in part:
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch[key] = value
+            with self._watched():
+                self._db.write(batch, self._unlogged)
+
+    def _read(self, keys: Iterable[bytes]) -> list[bytes | None]:
+        with self._watched():
+            return list(self._db.get(list(keys)) or ())
+
+    def _read_value(self, key: bytes) -> bytes | None:
+        (found,) = self._read((b"r:" + key,))
+        return found
+
+    def _read_key(self, rid: int) -> bytes | None:
+        if rid < 0:
+            return None
+        (found,) = self._read((_rid_key(rid),))
+        return found
+
+    def _shrink(self) -> None:
+        """Forget what open transactions did not write."""
+        self._values.clear()
+        self._keys.clear()
+        for writes in self._open:
+            self._values.update(writes.values)
+            self._keys.update(writes.keys)
+
+
+def destroy(path: Path) -> None:
+    """Delete a database that nobody has open."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _rid_key(rid: int) -> bytes:
+    # Big-endian, so that neighbours in time are neighbours on disk.
+    return b"i" + rid.to_bytes(8, "big")
+
+
+def _rid_named(key: bytes) -> int:
+    """Return the rid that an event's key names; 0 when it is an address."""
+    _, _, name = key.partition(b":#")
+    return int(name) if name.isdigit() and len(name) < 19 else 0

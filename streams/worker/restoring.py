@@ -1,0 +1,136 @@
+"""Reading the changelog into a state: all of it, or what came after a database was kept."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
+
+from streams.core.changelog import META_KEY
+from streams.store.errors import StoreUnfit
+from streams.worker.errors import TakeoverAbandoned, TakeoverRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Consumer, Message
+    from confluent_kafka.admin import AdminClient
+
+    from streams.core.recipients import Mark
+    from streams.core.restore import Restore
+    from streams.worker.admin import TopicShape
+
+_ASK_S = 10.0
+_POLL_S = 0.1
+# The changelog's last transaction is committed when its offset is; only its marker may be late.
+_STATE_WITHIN_S = 60.0
+_CHUNK = 10_000
+
+
+def check_kept(
+    admin: AdminClient, place: TopicPartition, restore: Restore, log_shape: TopicShape, wanted: int
+) -> None:
+    """Raise StoreUnfit unless the changelog at *place* can go on where the table was kept to."""
+    mark = restore.state.recipients.kept_to
+    if mark is None:
+        return
+    if restore.origin != (log_shape.topic_id, log_shape.partitions):
+        raise StoreUnfit("it was made from another log")
+    start = admin.list_offsets({place: OffsetSpec.earliest()})[place].result(_ASK_S).offset  # type: ignore[no-untyped-call]
+    if start > mark.offset:
+        raise StoreUnfit(f"the changelog starts at {start}, it ends at {mark.offset}")
+    if restore.seq != wanted:
+        _check_age(admin, place, mark)
+
+
+def read_changelog(
+    consumer: Consumer,
+    place: TopicPartition,
+    restore: Restore,
+    wanted: int,
+    still_ours: Callable[[], bool],
+) -> int:
+    """Take records up to the changelog's committed end, and until `seq` is at least *wanted*.
+
+    Returns how many there were.
+    """
+    mark = restore.state.recipients.kept_to
+    reached, count, at_end = (mark.offset if mark is not None else -1), 0, False
+    consumer.assign([TopicPartition(place.topic, place.partition, max(reached, 0))])
+    deadline = time.monotonic() + _STATE_WITHIN_S
+    while not (at_end and restore.seq >= wanted):
+        if not still_ours():
+            raise TakeoverAbandoned
+        if time.monotonic() > deadline:
+            raise TakeoverRefused(
+                f"partition {place.partition}: the offset belongs to state {wanted}, the "
+                f"changelog ends at {restore.seq}: its tail is lost; see docs/operations.md"
+            )
+        first = consumer.poll(_POLL_S)
+        if first is None:
+            continue
+        messages = [first, *consumer.consume(_CHUNK, 0)]
+        found = [message for message in messages if message.error() is None]
+        at_end = (at_end and not found) or (len(found) < len(messages) and _is_end(messages))
+        if found:
+            deadline = time.monotonic() + _STATE_WITHIN_S
+            if mark is not None and not count:
+                _check_join(found[0], mark, restore.meta)
+            before = restore.meta
+            restore.take([(message.key(), message.value()) for message in found])  # type: ignore[misc]
+            if restore.meta is not before:
+                last = next(message for message in reversed(found) if message.key() == META_KEY)
+                reached = last.offset() or 0
+            count += len(found)
+    if mark is not None and not count:
+        raise StoreUnfit("the changelog ends before it")
+    restore.finish(reached)
+    return count
+
+
+def _check_join(first: Message, mark: Mark, meta: bytes | None) -> None:
+    """Raise StoreUnfit unless the changelog's *first* record from the mark on is what it was.
+
+    The mark's own record, or a later one when compaction has taken it away.
+    """
+    offset = first.offset()
+    if offset is None or offset < mark.offset:
+        raise StoreUnfit("the changelog ends before it")
+    if offset == mark.offset and (first.key() != META_KEY or first.value() != meta):
+        raise StoreUnfit("the changelog has another history")
+
+
+def _check_age(admin: AdminClient, place: TopicPartition, mark: Mark) -> None:
+    """Raise StoreUnfit when the changelog may have dropped deletions since the mark was written.
+
+    Half of the time for which it keeps them is ours to notice and to read.
+    """
+    resource = ConfigResource(ResourceType.TOPIC, place.topic)
+    config = admin.describe_configs([resource])[resource].result(_ASK_S)
+    kept_s = int(config["delete.retention.ms"].value) / 1000
+    age_s = time.time() - mark.written_at
+    if abs(age_s) > kept_s / 2:
+        raise StoreUnfit(
+            f"it is {age_s / 86_400:.1f} days behind, and deletions are kept for "
+            f"{kept_s / 86_400:.1f} days"
+        )
+
+
+def _is_end(messages: list[Message]) -> bool:
+    """Whether one of *messages* says that the partition's end is reached."""
+    at_end = False
+    for message in messages:
+        error = message.error()
+        if error is None:
+            continue
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            at_end = True
+        elif error.fatal() or not error.retriable():
+            raise KafkaException(error)
+    return at_end

@@ -1,0 +1,214 @@
+"""The RocksDB store keeps what every store promises, and outlives its process."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streams.core.changelog import META_KEY
+from streams.store import rocksdb
+from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
+from streams.store.rocksdb import RocksRecipients
+from tests.suites.recipient_table import (
+    ANN,
+    BOB,
+    RecipientTableSuite,
+    load,
+    put,
+    recipient,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHANGELOG = "state-uuid"
+MANY = {b"2:%d@b.org" % n: (n + 1) * 1024 for n in range(20_000)}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mailing.state-3"
+
+
+@pytest.fixture
+def table(path: Path) -> Iterator[RocksRecipients]:
+    opened = RocksRecipients(path, CHANGELOG, clock=lambda: 1000.0)
+    yield opened
+    opened.close()
+
+
+class TestRocksRecipients(RecipientTableSuite):
+    @pytest.fixture
+    def table(self, path: Path) -> Iterator[RocksRecipients]:
+        opened = RocksRecipients(path, CHANGELOG)
+        yield opened
+        opened.close()
+
+
+class TestSmallCache(TestRocksRecipients):
+    """The same when hardly anything stays cached and writes go out in pieces."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(rocksdb, "_CACHED", 1)
+        monkeypatch.setattr(rocksdb, "_BATCH", 2)
+
+
+def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, path: Path) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.begin()
+    record = put(table, BOB, recipient(2048), 2048)
+    table.keep([record, (b"m:2:1", b"one"), (b"p:2:1:1:5", b"two"), (META_KEY, b"last")], 77)
+    table.commit()
+    table.begin()
+    table.keep([(b"p:2:1:1:9", b"three"), (b"p:2:1:1:5", None), (META_KEY, b"later")], 88)
+    table.commit()
+    table.begin()
+    table.put(b"2:open@b.org", recipient(3072), 3072)
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    assert again.kept_to == (88, 1000.0)
+    assert dict(again.kept()) == {b"m:2:1": b"one", b"p:2:1:1:9": b"three", META_KEY: b"later"}
+    assert [again.get(key) for key in (ANN, BOB)] == [recipient(1024), recipient(2048)]
+    assert [again.key_of(rid) for rid in (1024, 2048)] == [ANN, BOB]
+    assert again.get(b"2:open@b.org") is None
+    assert again.key_of(3072) is None
+    again.close()
+
+
+def test_a_load_that_was_cut_short_is_forgotten(table: RocksRecipients, path: Path) -> None:
+    table.load([(b"r:" + ANN, recipient(1024))], [(META_KEY, b"meta")])
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    assert again.kept_to is None
+    assert again.get(ANN) is None
+    again.close()
+
+
+def test_a_tail_that_was_cut_short_leaves_the_mark_where_it_was(
+    table: RocksRecipients, path: Path
+) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    again.load([(b"r:" + BOB, recipient(2048))], [(META_KEY, b"newer")])
+    again.close()
+    third = RocksRecipients(path, CHANGELOG)
+    assert third.kept_to == (9, 1000.0)
+    assert third.kept() == [(META_KEY, b"meta")]
+    third.close()
+
+
+def test_after_a_kill_the_database_is_as_old_as_it_says(path: Path) -> None:
+    """What was not flushed is lost whole: the mark goes with the records."""
+    script = f"""
+import os
+from pathlib import Path
+from streams.store.rocksdb import RocksRecipients
+from tests.suites.recipient_table import *
+table = RocksRecipients(Path({str(path)!r}), {CHANGELOG!r})
+load(table, (ANN, recipient(1024)))
+table.begin()
+settle(table, put(table, BOB, recipient(2048), 2048), offset=50)
+os.kill(os.getpid(), 9)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert killed.returncode == -9
+    table = RocksRecipients(path, CHANGELOG)
+    assert table.get(ANN) == recipient(1024)
+    assert table.kept_to is not None
+    assert (table.kept_to.offset, table.get(BOB)) in {(9, None), (50, recipient(2048))}
+    table.close()
+
+
+def test_another_changelog_s_database_is_refused(table: RocksRecipients, path: Path) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.close()
+    with pytest.raises(StoreUnfit, match="another changelog"):
+        RocksRecipients(path, "another-uuid")
+
+
+def test_another_release_s_database_is_refused(
+    table: RocksRecipients, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.close()
+    monkeypatch.setattr(rocksdb, "LAYOUT", rocksdb.LAYOUT + 1)
+    with pytest.raises(StoreUnfit, match="another release"):
+        RocksRecipients(path, CHANGELOG)
+
+
+def test_a_database_that_is_open_is_busy_and_stays_as_it_is(
+    table: RocksRecipients, path: Path
+) -> None:
+    load(table, (ANN, recipient(1024)))
+    with pytest.raises(StoreBusy, match="another process has"):
+        RocksRecipients(path, CHANGELOG)
+    assert table.get(BOB) is None
+    assert table.get(ANN) == recipient(1024)
+
+
+def test_a_closed_database_says_so(table: RocksRecipients) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.close()
+    table.close()
+    with pytest.raises(StoreClosed):
+        table.get(ANN)
+
+
+def test_a_folder_that_cannot_be_made_is_named(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a file")
+    with pytest.raises(StoreError, match="cannot be written"):
+        RocksRecipients(path, CHANGELOG)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_data_is_noticed_when_it_is_read(path: Path, seed: int) -> None:
+    table = RocksRecipients(path, CHANGELOG)
+    load(table, *((key, recipient(rid)) for key, rid in MANY.items()))
+    table.close()
+    for file in path.glob("*.sst"):
+        _overwrite(file, random.Random(seed))
+    with pytest.raises(StoreUnfit, match="damaged"):
+        _read_all(path)
+
+
+@pytest.mark.parametrize("name", ["CURRENT", "MANIFEST-*"])
+def test_a_damaged_catalogue_is_noticed(table: RocksRecipients, path: Path, name: str) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.close()
+    for file in path.glob(name):
+        file.write_bytes(b"\x99" * file.stat().st_size)
+    with pytest.raises(StoreUnfit, match="damaged"):
+        RocksRecipients(path, CHANGELOG)
+
+
+def test_a_missing_data_file_is_noticed(table: RocksRecipients, path: Path) -> None:
+    load(table, (ANN, recipient(1024)))
+    table.close()
+    for file in path.glob("*.sst"):
+        file.unlink()
+    with pytest.raises(StoreUnfit, match="damaged"):
+        RocksRecipients(path, CHANGELOG)
+
+
+def _overwrite(file: Path, rng: random.Random) -> None:
+    """Put noise over a third of a file, data and not what is at its end."""
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(size // 4)
+        opened.write(rng.randbytes(size // 3))
+
+
+def _read_all(path: Path) -> None:
+    table = RocksRecipients(path, CHANGELOG)
+    try:
+        table.prefetch(MANY)
+    finally:
+        table.close()
