@@ -58,6 +58,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         group=settings.group,
         session_timeout_s=settings.session_timeout_s,
         data_dir=settings.data_dir / "worker",
+        store=settings.store,
     )
 
 

@@ -25,6 +25,7 @@ CONFIG_FILE = "mailing-trigger.toml"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 KAFKA_PREFIX = PREFIX + "KAFKA_"
 KAFKA_TABLE = "kafka"
+STORES = ("memory", "rocksdb")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -56,7 +57,12 @@ class Settings:
     ] = 4
     replication: Annotated[int, About(values.whole(1, 9), "replicas of each new topic")] = 1
     data_dir: Annotated[
-        Path, About(values.path, "data and logs of `up`", "`~/.local/share/mailing-trigger`")
+        Path,
+        About(
+            values.path,
+            "data and logs of `up`, databases of `worker`",
+            "`~/.local/share/mailing-trigger`",
+        ),
     ] = field(default_factory=_data_home)
     jars: Annotated[
         Path | None,
@@ -87,6 +93,12 @@ class Settings:
     session_timeout_s: Annotated[
         float, About(values.seconds(1, 300), "seconds until a dead worker's partitions move")
     ] = 6.0
+    store: Annotated[
+        str,
+        About(
+            values.one_of(*STORES), "what keeps the recipients: `memory`, or `rocksdb` in data_dir"
+        ),
+    ] = STORES[0]
     log_level: Annotated[
         str, About(values.one_of(*LEVELS), "`DEBUG` (tracebacks too), `INFO`, `WARNING`, `ERROR`")
     ] = "INFO"

@@ -67,10 +67,10 @@ def one_of(*words: str) -> Callable[[object], str]:
     """Return a reader of one of *words*, in any case."""
 
     def read(value: object) -> str:
-        word = str(value).upper()
-        if word not in words:
-            raise ValueError(f"{_short(value)} is none of {', '.join(words)}")
-        return word
+        for word in words:
+            if word.upper() == str(value).upper():
+                return word
+        raise ValueError(f"{_short(value)} is none of {', '.join(words)}")
 
     return read
 

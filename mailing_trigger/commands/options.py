@@ -43,6 +43,7 @@ Credentials = Annotated[str | None, _flag("credentials", "FILE")]
 Insecure = Annotated[bool | None, _flag("insecure", None)]
 SchemaRegistryUrl = Annotated[str | None, _flag("schema_registry_url", "URL")]
 AckTimeout = Annotated[str | None, _flag("ack_timeout_s", "SECONDS")]
+Store = Annotated[str | None, _flag("store", "memory|rocksdb")]
 LogLevel = Annotated[str | None, _flag("log_level", "LEVEL")]
 
 Orgid = Annotated[

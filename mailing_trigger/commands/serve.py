@@ -45,6 +45,7 @@ def up(
     insecure: options.Insecure = None,
     schema_registry_url: options.SchemaRegistryUrl = None,
     ack_timeout_s: options.AckTimeout = None,
+    store: options.Store = None,
     jars: options.Jars = None,
     log_level: options.LogLevel = None,
 ) -> None:
@@ -69,6 +70,8 @@ def worker(
     bootstrap_servers: options.BootstrapServers = None,
     topic_prefix: options.TopicPrefix = None,
     schema_registry_url: options.SchemaRegistryUrl = None,
+    store: options.Store = None,
+    data_dir: options.DataDir = None,
     log_level: options.LogLevel = None,
 ) -> None:
     """Process the log until Ctrl-C or SIGTERM.

@@ -22,6 +22,7 @@ from streams.worker.errors import WorkerError
 from streams.worker.lag import LagProbe
 from streams.worker.registry import registry_at
 from streams.worker.settings import WorkerSettings
+from streams.worker.tables import check_store
 from streams.worker.watchdog import Watchdog, end_process
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class _App(faust.App):
 
 def create_app(settings: WorkerSettings) -> faust.App:
     """Return the app of one worker process."""
+    check_store(settings.store)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = _App(
         # Its own group: the leader topic's rebalances are not those of our log.

@@ -39,10 +39,6 @@ class Tables:
         self._settings = settings
         self._lock = threading.Lock()
         self._open: dict[int, RocksRecipients] = {}
-        if settings.store not in STORES:
-            raise WorkerError(f"the store is {' or '.join(STORES)}, not {settings.store}")
-        if settings.store == "rocksdb":
-            _require_rocksdict()
 
     def open(
         self, partition: int, changelog_id: str, still_ours: Callable[[], bool]
@@ -99,7 +95,12 @@ class Tables:
         return self._settings.data_dir / "rocksdb" / f"{self._settings.state}-{partition}"
 
 
-def _require_rocksdict() -> None:
+def check_store(store: str) -> None:
+    """Raise WorkerError unless *store* is one, and can be used here."""
+    if store not in STORES:
+        raise WorkerError(f"the store is {' or '.join(STORES)}, not {store}")
+    if store == "memory":
+        return
     try:
         import rocksdict  # noqa: F401, PLC0415 - asked here, so that it is said before anything starts
     except ImportError as exc:

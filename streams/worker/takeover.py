@@ -153,7 +153,8 @@ class Takeover:
         log_shape = shapes[settings.log]
         place = TopicPartition(settings.state, partition)
         wanted = committed.stamp.seq if committed.stamp else 0
-        table = self._tables.open(partition, shapes[settings.state].topic_id, still_ours)
+        changelog_id = f"{shapes[settings.state].topic_id} {partition}"
+        table = self._tables.open(partition, changelog_id, still_ours)
         restore = Restore(
             PartitionState(partition, log_shape.partitions, table, topic_id=log_shape.topic_id)
         )
