@@ -62,8 +62,14 @@ compose-check: $(READY) ## docker-compose.yml and Dockerfile, without an engine
 	$(BIN)/pytest -q tests/unit/test_compose.py
 
 .PHONY: bench
-bench: $(READY) ## Measure; figures go to bench/results
+bench: $(READY) ## Measure beside the peers, within five minutes; figures go to bench/results
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-full
+bench-full: $(READY) ## Measure everything, and draw it: an hour or two
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m bench --full $(ARGS)
+	$(BIN)/python -m bench plot
 
 .PHONY: clean
 clean: ## Remove what the targets made, .venv too; not the data of `make up`

@@ -99,7 +99,6 @@ def _ours() -> str:
 
 def _kafka_streams(name: str, guarantee: str, *, store: str, threads: int) -> Contestant:
     def command(place: Place) -> list[str]:
-        java.build()
         return java.command(
             servers=place.bootstrap_servers,
             prefix=place.prefix,

@@ -63,7 +63,8 @@ class EventMaker:
     """Makes a log from its first record on.
 
     *known* recipients are there already, those of `known_recipient`. Each event is a call of its
-    own, so that nothing is answered together.
+    own, so that nothing is answered together. *entries* counts the recipients and the pending
+    messages that the log leaves.
     """
 
     def __init__(self, *, seed: int, known: int = 0) -> None:
@@ -73,6 +74,7 @@ class EventMaker:
         self._known = known
         self._new: list[tuple[str, int]] = []
         self._pending: list[tuple[str, bytes]] = []
+        self.entries = 0
         self._head = (
             self._codec.framing.prefixes[RECIPIENT_TRIGGERED]
             + encode_long(ORGID)
@@ -101,12 +103,15 @@ class EventMaker:
                 partition = record[0]
                 self._new.append((email, rid_of(self._ends[partition] - 1, partition)))
                 self._pending.append((email, context))
+                self.entries += 2
             elif kind < _KNOWN:
                 record = self._by_address(self._somebody()[0], context)
+                self.entries += 1
             elif kind < _DUPLICATE:
                 record = self._by_address(*self._pending[int(rng.random() * len(self._pending))])
             else:
                 record = self._by_rid(self._somebody()[1], context)
+                self.entries += 1
             yield record
 
     def _somebody(self) -> tuple[str, int]:

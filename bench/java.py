@@ -27,15 +27,19 @@ _JVM = (
 
 
 def missing() -> str | None:
-    """Return what is not here and how to get it, or None."""
+    """Build the peer; return what is not here and how to get it, or None."""
     absent = [name for name in ("java", "javac", "mvn") if shutil.which(name) is None]
     if absent:
         return f"no {' and no '.join(absent)} here: install a JDK of 17 or later, and Maven"
+    try:
+        _build()
+    except subprocess.SubprocessError as exc:
+        return f"it could not be built: {exc}"
     return None
 
 
-def build() -> None:
-    """Compile the peer and fetch its jars, unless that was done since its files changed."""
+def _build() -> None:
+    """Compile it and fetch its jars, unless that was done since its files changed."""
     jar = _PROJECT / "target" / "peer.jar"
     sources = [_PROJECT / "pom.xml", *(_PROJECT / "src").rglob("*.java")]
     if jar.exists() and jar.stat().st_mtime > max(file.stat().st_mtime for file in sources):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -33,13 +33,17 @@ _PRODUCER = {
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Events on the topics of *prefix*; *ends* are the offsets a group commits in the end."""
+    """Events on the topics of *prefix*; *ends* are the offsets a group commits in the end.
+
+    *entries* are the recipients and pending messages that it leaves.
+    """
 
     bootstrap_servers: str
     prefix: str
     triggers: int
     ends: dict[int, int]
     value_bytes: int
+    entries: int
 
     @property
     def topic(self) -> str:
@@ -60,9 +64,10 @@ def log_of(broker: Broker, triggers: int, *, seed: int = 1, known: int = 0) -> I
     make_topics(servers, prefix)
     try:
         maker = EventMaker(seed=seed, known=known)
-        log = Log(servers, prefix, triggers, dict.fromkeys(range(PARTITIONS), 0), 0)
+        ends = dict.fromkeys(range(PARTITIONS), 0)
         records = chain(maker.definitions(), maker.triggers(triggers))
-        yield replace(log, value_bytes=produce(servers, log.topic, records, log.ends))
+        size = produce(servers, prefix + LOG, records, ends)
+        yield Log(servers, prefix, triggers, ends, size, maker.entries)
     finally:
         remove_topics(servers, prefix)
 

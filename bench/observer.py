@@ -105,6 +105,15 @@ class Observer:
             before = max(count, before)
             time.sleep(_LOOK_EVERY_S)
 
+    def wait(self, until: int, *, check: Callable[[], None], within_s: float) -> None:
+        """Return when *until* events are committed."""
+        deadline = time.monotonic() + within_s
+        while (count := self.committed()) < until:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{count} of {until} events within {within_s:.0f} s")
+            check()
+            time.sleep(_LOOK_EVERY_S)
+
     def committed(self) -> int:
         """Return how many records of the log are committed; -1 when that is open just now."""
         request = ConsumerGroupTopicPartitions(self._group, self._places)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 _MIB = 1024 * 1024
+# Of the figures: grows when a reader of old files would misread them.
+FORM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,12 @@ def memory_lines(result: big_call.Result) -> list[str]:
 def write(scenario: str, figures: object) -> Path:
     """Keep the figures of a run beside what they were measured on; return the file."""
     now = datetime.now(UTC)
-    document = {"scenario": scenario, "at": now.isoformat(timespec="seconds"), **describe()}
+    document = {
+        "scenario": scenario,
+        "form": FORM,
+        "at": now.isoformat(timespec="seconds"),
+        **describe(),
+    }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{scenario}-{now:%Y%m%d-%H%M%S}.json"
     path.write_text(json.dumps(document | {"figures": figures}, indent=1) + "\n", "utf-8")

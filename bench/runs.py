@@ -50,12 +50,21 @@ class Run:
         }
 
 
-def run(contestant: Contestant, log: Log, broker: Broker, *, warm_up: int) -> Run:
+def run(
+    contestant: Contestant,
+    log: Log,
+    broker: Broker,
+    *,
+    warm_up: int,
+    prepare: Callable[[Log], object] = lambda _: None,
+) -> Run:
     """Let *contestant* work off its share of *log*, in a group of its own on empty topics.
 
-    A fifth of a share is not counted, *warm_up* events of a whole one.
+    A fifth of a share is not counted, *warm_up* events of a whole one. *prepare* may
+    write to the topics first.
     """
     log.renew()
+    prepare(log)
     until = int(sum(log.ends.values()) * contestant.share)
     skipped = warm_up if contestant.share == 1 else until // 5
     load = os.getloadavg()[0]

@@ -100,6 +100,10 @@ public final class Main {
         // least once: a second, as the other peers; the default of 30 s would outlast the run.
         boolean exactly = given.get("guarantee").equals(StreamsConfig.EXACTLY_ONCE_V2);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, exactly ? 100 : 1000);
+        // A static member: a restart takes its partitions back and does not wait out its old session.
+        settings.put(
+                StreamsConfig.consumerPrefix(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG),
+                given.get("group"));
         // Fewer switches between the tasks of a thread and fewer pauses of their partitions.
         settings.put(StreamsConfig.BUFFERED_RECORDS_PER_PARTITION_CONFIG, 10_000);
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);

@@ -1,0 +1,154 @@
+"""What many known recipients cost: events/s and memory of a worker that has them from the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from bench.contestants import WORKER, WORKER_ROCKSDB
+from bench.events import ORGID, PARTITIONS, EventMaker, known_recipient
+from bench.log import log_of, produce
+from bench.report import Measured, span
+from bench.runs import run
+from bench.topics import admin
+from schemas.codec import Codec
+from schemas.ids import partition_of_rid, recipient_key
+from schemas.records import PARTITION_META, Status
+from schemas.topics import STATE
+from schemas.varint import encode_bytes, encode_long
+from streams.core.changelog import META_KEY, RECIPIENT_FRAME, recipient_state_key
+from streams.core.partition import FOLD_VERSION
+from streams.core.recipients import pack
+from streams.worker.admin import topic_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bench.broker import Broker
+    from bench.events import Record
+    from bench.log import Log
+    from bench.runs import Run
+
+_SHORT = (100_000, 1_000_000)
+_FULL = (100_000, 1_000_000, 10_000_000)
+_EVENTS = 400_000
+_WARM_UP = 100_000
+_ROUNDS = 3
+_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A run among *known* recipients, whose keys and values have *kept_bytes*."""
+
+    known: int
+    kept_bytes: int
+    run: Run
+
+
+def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
+    """Let the worker work off the same events among more and more recipients, in rounds."""
+    done: list[Grown] = []
+    for number in range(_ROUNDS):
+        sizes = _FULL if full and not number else _SHORT
+        for known in sizes:
+            with log_of(broker, _EVENTS, known=known) as log:
+                for contestant in (WORKER, WORKER_ROCKSDB):
+                    if contestant.missing():
+                        continue
+                    kept = 0
+
+                    def preload(log: Log, known: int = known) -> None:
+                        nonlocal kept
+                        kept = write_state(log, known)
+
+                    grown = run(contestant, log, broker, warm_up=_WARM_UP, prepare=preload)
+                    tell(f"{contestant.name}, {known:,} known: {grown.seen.rate:,.0f} events/s")
+                    done.append(Grown(known, kept, grown))
+    return Measured([_table(done), *_memory(done)], _figures(done))
+
+
+def write_state(log: Log, known: int) -> int:
+    """Write the changelog that *known* recipients would have left; return what it keeps."""
+    counts = dict.fromkeys(range(PARTITIONS), 0)
+    keys = 0
+
+    def recipients() -> Iterator[Record]:
+        nonlocal keys
+        profiles = EventMaker(seed=_SEED).profiles
+        status = int(Status.SUBSCRIBED)
+        for number in range(known):
+            email, rid = known_recipient(number)
+            key = recipient_key(ORGID, email)
+            keys += len(key)
+            stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
+            value = pack(RECIPIENT_FRAME, encode_long(rid), status, stored)
+            yield partition_of_rid(rid), recipient_state_key(key), value
+
+    (shape,) = topic_shapes(admin(log.bootstrap_servers), [log.topic]).values()
+    meta = {
+        "seq": 1,
+        "applied": -1,
+        "topic_id": shape.topic_id,
+        "partitions": PARTITIONS,
+        "fold_version": FOLD_VERSION,
+    }
+    end = Codec().encode(PARTITION_META, meta)
+    ends = ((partition, META_KEY, end) for partition in range(PARTITIONS))
+    values = produce(log.bootstrap_servers, log.prefix + STATE, chain(recipients(), ends), counts)
+    return keys + values
+
+
+def _table(done: list[Grown]) -> Table:
+    table = Table(title="The same events among more and more recipients")
+    for column in ("", "recipients", "events/s", "of the smallest", "us CPU", "MiB"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, known in dict.fromkeys((each.run.contestant.name, each.known) for each in done):
+        rows = [each.run.seen for each in _of(done, name, known)]
+        first = [each.run.seen for each in _of(done, name, min(_SHORT))]
+        ratios = [mine.rate / other.rate for mine, other in zip(rows, first, strict=False)]
+        table.add_row(
+            name,
+            f"{known:,}",
+            span([seen.rate for seen in rows], digits=0),
+            span(ratios, digits=2),
+            span([seen.cpu_us for seen in rows]),
+            span([seen.resident_bytes / 2**20 for seen in rows], digits=0),
+        )
+    return table
+
+
+def _memory(done: list[Grown]) -> Iterator[str]:
+    for name, size in _bytes_each(done).items():
+        yield f"{name}: {size:,.0f} bytes a recipient above its key and value"
+
+
+def _bytes_each(done: list[Grown]) -> dict[str, float]:
+    """Return the memory of one recipient more, above key and value: what both runs have cancels."""
+    small, large = min(_SHORT), max(_SHORT)
+    found = {}
+    for name in dict.fromkeys(each.run.contestant.name for each in done):
+        ends = [_of(done, name, known) for known in (small, large)]
+        used = [
+            min(each.run.seen.resident_bytes - each.kept_bytes for each in group) for group in ends
+        ]
+        found[name] = (used[1] - used[0]) / (large - small)
+    return found
+
+
+def _of(done: list[Grown], name: str, known: int) -> list[Grown]:
+    return [each for each in done if (each.run.contestant.name, each.known) == (name, known)]
+
+
+def _figures(done: list[Grown]) -> dict[str, object]:
+    return {
+        "events": _EVENTS,
+        "runs": [
+            {"known": each.known, "kept_bytes": each.kept_bytes, **each.run.figures()}
+            for each in done
+        ],
+        "bytes_a_recipient_above_key_and_value": _bytes_each(done),
+    }
