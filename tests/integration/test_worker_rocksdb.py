@@ -1,0 +1,252 @@
+"""A worker whose recipients are on disk: warm, deleted, damaged, old, another's, in use."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schemas.codec import Codec
+from schemas.records import PARTITION_META
+from streams.core.changelog import META_KEY
+from streams.store.rocksdb import RocksRecipients
+from tests.support.recount import Recount
+from tests.support.wait import eventually
+from tests.support.worker import MID, ORG, all_sent, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from producers.client import TriggerClient
+    from tests.support.processes import Running
+    from tests.support.worker import Cluster
+
+# Enough for several blocks of each partition's database.
+PEOPLE = [{"email": f"person{number}@example.org"} for number in range(1500)]
+OTHERS = [{"email": f"other{number}@example.org"} for number in range(200)]
+PARTITIONS = 4
+
+
+def test_a_restart_reads_nothing_twice_of_what_its_disk_has(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            first, told = await _serve(cluster, client, PEOPLE)
+            assert sum(_read_by(first)) == 0
+            again, told_again = await _serve(cluster, client, PEOPLE)
+        assert told_again == told
+        # The last record of each partition, by which it knows that the changelog is the same.
+        assert _read_by(again) == [1] * PARTITIONS
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_a_database_that_was_deleted_is_made_anew(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            shutil.rmtree(_folder(cluster))
+            rebuilt, told_again = await _serve(cluster, client, PEOPLE)
+            warm, told_at_last = await _serve(cluster, client, PEOPLE)
+        assert told == told_again == told_at_last
+        assert sum(_read_by(rebuilt)) > len(PEOPLE)
+        assert _read_by(warm) == [1] * PARTITIONS
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_a_database_that_was_damaged_is_made_anew_with_a_line_that_says_so(
+    cluster: Cluster,
+) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            _damage(cluster)
+            damaged, told_again = await _serve(cluster, client, PEOPLE)
+        assert told_again == told
+        assert re.search("is damaged .*Corruption", damaged.output())
+        assert "Traceback" not in damaged.output()
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_a_database_that_breaks_under_the_worker_is_made_anew_by_it(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            worker = cluster.start(STORE="rocksdb")
+            await client.define(ORG, MID, name="A mailing", interval_s=0)
+            _damage(cluster)
+            assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
+            assert "a database broke" in worker.output()
+            await all_sent(client)
+            assert await asyncio.to_thread(worker.stop) == 0
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_an_old_copy_is_brought_up_to_date_or_made_anew(cluster: Cluster, days: int) -> None:
+    copy = cluster.directory / "copy"
+
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            shutil.copytree(_folder(cluster), copy)
+            _, told_others = await _serve(cluster, client, OTHERS)
+            shutil.rmtree(_folder(cluster))
+            shutil.copytree(copy, _folder(cluster))
+            for path in _databases(cluster):
+                _age(path, days)
+            restored, told_again = await _serve(cluster, client, PEOPLE + OTHERS)
+        assert told_again == told + told_others
+        assert ("30.0 days behind" in restored.output()) == (days == 30)
+        assert (sum(_read_by(restored)) > len(PEOPLE)) == (days == 30)
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_another_partition_s_database_is_not_taken_for_ones_own(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            first, second = _databases(cluster)[:2]
+            first.rename(first.with_suffix(".moved"))
+            second.rename(first)
+            first.with_suffix(".moved").rename(second)
+            swapped, told_again = await _serve(cluster, client, PEOPLE)
+        assert told_again == told
+        assert swapped.output().count("made from another changelog") == 2
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_a_database_ahead_of_the_changelog_is_not_believed(cluster: Cluster) -> None:
+    """As after a broker lost the changelog's tail: what only the disk knows never was."""
+
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            for path in _databases(cluster):
+                _put_ahead(path)
+            refused, told_again = await _serve(cluster, client, PEOPLE)
+        assert told_again == told
+        assert refused.output().count("another history") == PARTITIONS
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+def test_a_database_in_use_is_waited_for(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            path = _databases(cluster)[0]
+            held = RocksRecipients(path, _changelog_id(path))
+            worker = cluster.start(STORE="rocksdb")
+            await until(lambda: asyncio.to_thread(lambda: "waiting for it" in worker.output()))
+            assert str(path) in worker.output()
+            held.close()
+            assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
+            assert await asyncio.to_thread(worker.stop) == 0
+
+    asyncio.run(story())
+
+
+def test_a_partition_that_moves_between_workers_of_one_folder_is_warm(cluster: Cluster) -> None:
+    async def story() -> None:
+        async with cluster.client() as client:
+            _, told = await _serve(cluster, client, PEOPLE)
+            first = cluster.start(STORE="rocksdb")
+            assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
+            second = cluster.start(STORE="rocksdb")
+            await asyncio.to_thread(eventually, lambda: _shared(cluster), within_s=60)
+            assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
+            assert await asyncio.to_thread(first.stop) == 0
+            assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
+            await all_sent(client)
+            assert await asyncio.to_thread(second.stop) == 0
+            assert _read_by(second) == [1] * PARTITIONS
+        Recount(cluster).verify()
+
+    asyncio.run(story())
+
+
+async def _serve(
+    cluster: Cluster, client: TriggerClient, people: list[dict[str, str]]
+) -> tuple[Running, list[int]]:
+    """Run a worker for one call and one invocation; return it and the IDs it gave."""
+    worker = cluster.start(STORE="rocksdb")
+    await client.define(ORG, MID, name="A mailing", interval_s=0)
+    rids = await client.trigger(orgid=ORG, mid=MID, recipients=people)
+    await all_sent(client)
+    assert await asyncio.to_thread(worker.stop) == 0
+    return worker, rids
+
+
+def _read_by(worker: Running) -> list[int]:
+    """How many records of the changelog each takeover read."""
+    return [int(n) for n in re.findall(r"(\d+) records of the changelog read", worker.output())]
+
+
+def _folder(cluster: Cluster) -> Path:
+    return cluster.directory / "worker" / "rocksdb"
+
+
+def _databases(cluster: Cluster) -> list[Path]:
+    return sorted(path for path in _folder(cluster).iterdir() if path.is_dir())
+
+
+def _shared(cluster: Cluster) -> bool:
+    return sorted(map(len, cluster.members().values())) == [2, 2]
+
+
+def _damage(cluster: Cluster) -> None:
+    """Put noise over part of every data file."""
+    rng = random.Random(1)
+    files = [file for path in _databases(cluster) for file in path.glob("*.sst")]
+    assert files
+    for file in files:
+        size = file.stat().st_size
+        with file.open("r+b") as opened:
+            opened.seek(size // 8)
+            opened.write(rng.randbytes(size // 2))
+
+
+def _changelog_id(path: Path) -> str:
+    """What a database says whose it is, read from outside."""
+    from rocksdict import Options, Rdict
+
+    database = Rdict(str(path), Options(raw_mode=True))
+    about = database[b"about"]
+    database.close()
+    return str(re.search(rb'"([^"]+ \d+)"', about)[1], "ascii")  # type: ignore[index]
+
+
+def _age(path: Path, days: int) -> None:
+    """Let a database believe that it was last written *days* ago."""
+    then = time.time() - days * 86_400
+    table = RocksRecipients(path, _changelog_id(path), clock=lambda: then)
+    assert table.kept_to is not None
+    table.finish_load((table.kept_to.offset, dict(table.kept())[META_KEY] or b""))
+    table.close()
+
+
+def _put_ahead(path: Path) -> None:
+    """Let a database know a transaction that the changelog has not."""
+    table = RocksRecipients(path, _changelog_id(path))
+    assert table.kept_to is not None
+    _, meta = Codec().decode(dict(table.kept())[META_KEY])
+    ahead = Codec().encode(PARTITION_META, meta | {"seq": meta["seq"] + 1})
+    table.finish_load((table.kept_to.offset, ahead))
+    table.close()
