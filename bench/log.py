@@ -83,12 +83,18 @@ def produce(
         for partition, _, value in batch:
             counts[partition] += 1
             size += len(value)
-        messages = [
-            {"partition": partition, "key": key, "value": value} for partition, key, value in batch
-        ]
         while len(producer) > _PRODUCER["queue.buffering.max.messages"] - _BATCH:
             producer.poll(0.05)
-        assert producer.produce_batch(topic, messages) == len(messages)
+        # A batch for each partition: one that a message of a batch names is not obeyed.
+        for number in counts:
+            messages = [
+                {"key": key, "value": value}
+                for partition, key, value in batch
+                if partition == number
+            ]
+            if messages:
+                taken = producer.produce_batch(topic, messages, partition=number)
+                assert taken == len(messages), "the producer's queue is full"
         producer.poll(0)
     left = producer.flush(_FLUSH_S)
     assert not left, f"{left} events were not delivered within {_FLUSH_S:.0f} s"

@@ -1,4 +1,4 @@
-"""Whether every event that was committed has its reply: counted after a run, outside its time."""
+"""Whether every committed event was answered and accepted: counted after a run, not in its time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.codec import Codec
+from schemas.records import Outcome
 from schemas.topics import ACK_PARTITIONS, ACKS
 
 if TYPE_CHECKING:
     from bench.log import Log
 
 _CHUNK = 10_000
+_ACCEPTED = {outcome.name for outcome in Outcome if outcome.accepted}
 _WITHIN_S = 120.0
 
 
 def answered_calls(log: Log) -> int:
-    """Return how many different calls have an answer in `mailing.acks`."""
+    """Return how many different calls were accepted, by their answers in `mailing.acks`."""
     consumer = Consumer(
         {
             "bootstrap.servers": log.bootstrap_servers,
@@ -47,7 +49,10 @@ def answered_calls(log: Log) -> int:
                     unread -= 1
                 else:
                     _, record = decode(value)
-                    requests.update(call["request_id"] for call in record["calls"])
+                    for call in record["calls"]:
+                        (entry,) = call["entries"]
+                        if entry["outcome"] in _ACCEPTED:
+                            requests.add(call["request_id"])
     finally:
         consumer.close()
     return len(requests)

@@ -82,7 +82,7 @@ def run(
     # The first record of a partition, a definition, has no reply.
     expected = min(seen.committed, until) - len(log.ends)
     if answers < expected:
-        raise AssertionError(f"{contestant.name}: {expected - answers} events have no reply")
+        raise AssertionError(f"{contestant.name}: {expected - answers} events are not accepted")
     return Run(contestant, load, seen)
 
 
