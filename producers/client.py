@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
+import itertools
+import secrets
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -55,6 +56,9 @@ class TriggerClient:
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self.in_flight = InFlight()
+        # Unique to this client, and short: every event and every answer carries one.
+        self._name = secrets.token_hex(8)
+        self._calls = itertools.count()
 
     async def __aenter__(self) -> Self:
         self._exchange = await Exchange.open(self.settings)
@@ -98,7 +102,7 @@ class TriggerClient:
         log is the reason; Overloaded when too much is on its way. A given *request_id* must never
         be used for other content: a late answer to it would be taken for this call's.
         """
-        waiting = await self._submit(call, orgid, mid, _checked(request_id))
+        waiting = await self._submit(call, orgid, mid, self._checked(request_id))
         answers = waiting.answers
         if answers and not any(map(self._has_a_home, call.entries)):
             # No event went out, so nobody has looked at the mailing, which comes first.
@@ -129,7 +133,7 @@ class TriggerClient:
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
     ) -> AsyncGenerator[list[BulkAnswer]]:
         """Do as `trigger_many` does, with the answers in lists as they arrive."""
-        blocks = blocks_of(recipients, _checked(request_id))
+        blocks = blocks_of(recipients, self._checked(request_id))
         async with aclosing(self.exchange_blocks(blocks, orgid=orgid, mid=mid)) as answered:
             async for each in answered:
                 yield bulk_answers(each)
@@ -156,7 +160,7 @@ class TriggerClient:
         is counted in the mailing, and nobody is told.
         """
         call = read_recipients(recipients)
-        request_id = _checked(request_id)
+        request_id = self._checked(request_id)
         pieces = list(self._slices(call, orgid, mid, request_id, NO_REPLY))
         refused = dict(result for piece in pieces for result in piece.refused)
         if call.errors or refused:
@@ -195,6 +199,13 @@ class TriggerClient:
     ) -> list[MailingView]:
         """Return a page of an organisation's mailings in the order of their mid."""
         return await self._control.mailings(orgid, after_mid, limit)
+
+    def _checked(self, request_id: str | None) -> str:
+        if request_id is None:
+            return f"{self._name}{next(self._calls):x}"
+        if not 1 <= len(request_id) <= MAX_REQUEST_ID_CHARS:
+            raise ValueError(f"a request_id has 1 to {MAX_REQUEST_ID_CHARS} characters")
+        return request_id
 
     def _has_a_home(self, entry: Entry) -> bool:
         """Whether there is a partition that can know the entry's recipient."""
@@ -235,14 +246,6 @@ class TriggerClient:
             reply_partition=reply_partition,
         )
         return slices(call.entries, writer, orgid=orgid, partitions=self._exchange.partitions)
-
-
-def _checked(request_id: str | None) -> str:
-    if request_id is None:
-        return uuid.uuid4().hex
-    if not 1 <= len(request_id) <= MAX_REQUEST_ID_CHARS:
-        raise ValueError(f"a request_id has 1 to {MAX_REQUEST_ID_CHARS} characters")
-    return request_id
 
 
 def _refusals(call: TriggerCall, refused: Mapping[int, Result]) -> list[EntryError]:

@@ -94,18 +94,22 @@ class Exchange:
         with self._calls.expecting(request_id, waiting):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    for piece in pieces:
-                        waiting.take(piece.refused, at=time.monotonic())
+                    for number, piece in enumerate(pieces):
+                        if number:
+                            # Other calls of this loop have their turn between the pieces.
+                            await asyncio.sleep(0)
+                        if piece.refused:
+                            waiting.take(piece.refused, at=time.monotonic())
                         self._produce(piece, report=delivery_is_answer)
-                        # Other calls of this loop have their turn between the pieces.
-                        await asyncio.sleep(0)
                     await waiting.done()
             except TimeoutError:
                 pass
 
     def _produce(self, piece: Slice, *, report: bool) -> None:
         for partition, events in piece.batches:
-            self._calls.reported(self._log.produce(events, partition=partition, report=report))
+            refused = self._log.produce(events, partition=partition, report=report)
+            if refused:
+                self._calls.reported(refused)
 
 
 def unavailable(waiting: Waiting[Any]) -> LogUnavailable:

@@ -23,6 +23,7 @@ log = logging.getLogger("mailing_trigger.client")
 
 BY_KEY = -1  # the partitioner chooses
 POLL_S = 0.1
+PAUSE_S = 0.01
 CLOSE_S = 5.0
 # Above what the client lets be in flight, so the queue is full only when something is broken.
 QUEUE_EVENTS = 4 * MAX_ENTRIES
@@ -66,6 +67,9 @@ class LogWriter:
         self._loop = loop
         self._on_reports = on_reports
         self._reports: Reports = []
+        # Events whose delivery somebody waits for, and how many they have heard of. The first is
+        # changed by the event loop alone, the second by the thread alone.
+        self._asked_for = self._told = 0
         self._fatal = threading.Event()
         self._stopping = threading.Event()
         self._producer_of = producer_of
@@ -104,12 +108,18 @@ class LogWriter:
         """
         if self._fatal.is_set():
             self._rebuild()
-        on_delivery = self._note_all if report else self._note_failure
+        if report:
+            self._asked_for += len(events)
+            on_delivery = self._note_all
+        else:
+            on_delivery = self._note_failure
         taken = self._producer.produce_batch(
             self._topic, events, partition=partition, on_delivery=on_delivery
         )
         if taken == len(events):
             return []
+        if report:
+            self._asked_for -= len(events) - taken
         return [(event["value"], event["_error"]) for event in events if "_error" in event]
 
     def close(self) -> None:
@@ -135,8 +145,13 @@ class LogWriter:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            awaited = self._asked_for > self._told
+            if not awaited:
+                # Nobody waits for reports but to hear of failures. Each wake-up takes the
+                # interpreter from the event loop, so many reports share one.
+                self._stopping.wait(PAUSE_S)
             try:
-                self._producer.poll(POLL_S)
+                self._producer.poll(POLL_S if awaited else 0)
                 for dead in [*self._dead]:
                     dead.poll(0)
                     if not len(dead):
@@ -152,4 +167,5 @@ class LogWriter:
             self._reports.append((message.value(), error))
 
     def _note_all(self, error: KafkaError | None, message: Message) -> None:
+        self._told += 1
         self._reports.append((message.value(), error))

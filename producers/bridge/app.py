@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -26,9 +25,11 @@ from producers.bridge.trigger import Trigger
 from producers.contract.formats import AnswerFormat
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from producers.bridge.ports import Client
     from producers.bridge.resources import Handler
@@ -37,7 +38,34 @@ if TYPE_CHECKING:
 VERSIONS = ("v3.7", "v3.5", "v1.0")
 
 
-def create_app(client: Client, settings: BridgeSettings) -> Starlette:
+class Application(Starlette):
+    """Starlette, but for its router and its own middleware.
+
+    Every path is a fixed one, so that a dictionary finds its resource; one with a slash more is
+    another path, for a redirect would make a caller lose its body.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        around: Callable[[ASGIApp], ASGIApp],
+        lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
+    ) -> None:
+        super().__init__(routes=routes, lifespan=lifespan)
+        self._resources = {route.path: route.app for route in routes}
+        self._http = around(self._dispatch)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._resources.get(scope["path"], not_found)(scope, receive, send)
+
+
+def create_app(client: Client, settings: BridgeSettings) -> Application:
     """Return the application that answers with *client*, which is open and stays its owner's."""
     admission = Admission(settings.limits)
     metrics = Metrics(admission)
@@ -79,18 +107,12 @@ def create_app(client: Client, settings: BridgeSettings) -> Starlette:
             for name in documentation.BUNDLED
         ),
     ]
-    app = Starlette(
-        routes=routes,
-        middleware=[
-            Middleware(Measured, metrics=metrics),
-            Middleware(Gate, authenticator=authenticator, local_only=settings.local_only),
-        ],
-        exception_handlers={404: not_found},
-        lifespan=lifespan,
-    )
-    # A path with a slash more is another path; a redirect would make a caller lose its body.
-    app.router.redirect_slashes = False
-    return app
+
+    def around(inner: ASGIApp) -> ASGIApp:
+        gate = Gate(inner, authenticator=authenticator, local_only=settings.local_only)
+        return Measured(gate, metrics=metrics)
+
+    return Application(routes, around, lifespan)
 
 
 def _trigger_routes(trigger: Trigger) -> list[Route]:

@@ -23,8 +23,8 @@ from producers.errors import (
 from schemas.records import ControlOutcome
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
 log = logging.getLogger("mailing_trigger.bridge")
 
@@ -41,8 +41,6 @@ def as_problem(exc: Exception) -> Problem:
             return exc
         case ContractError(status=status, code=code, detail=detail):
             return Problem(status, code, detail)
-        case HTTPException(status_code=404):
-            return Problem(404, "NOT_FOUND", "there is nothing at this path")
         case HTTPException(status_code=status):
             return Problem(status, HTTPStatus(status).name, HTTPStatus(status).phrase)
         case ClientDisconnect():
@@ -84,6 +82,7 @@ def refusal(exc: Exception) -> Response:
     return problem.response()
 
 
-async def not_found(_: Request, exc: Exception) -> Response:
-    """Answer what the router raises."""
-    return refusal(exc)
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer for a path that nothing is at."""
+    problem = Problem(404, "NOT_FOUND", "there is nothing at this path")
+    await problem.response()(scope, receive, send)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+# In the scope of a request whose body came with its head.
+BODY_IS_HERE = "mailing_trigger.body_is_here"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -85,6 +88,13 @@ async def read_body(request: Request, ticket: Ticket, limits: Limits) -> bytes:
     pieces: list[bytes] = []
     size = 0
     stream = aiter(request.stream())
+    if BODY_IS_HERE in request.scope:
+        # Nothing to wait for, so nothing to time: 20 us less.
+        body = b"".join([some async for some in stream])
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        ticket.take_bytes(len(body))
+        return body
     try:
         async with asyncio.timeout(limits.body_s):
             while True:

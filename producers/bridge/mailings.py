@@ -10,7 +10,7 @@ from starlette.responses import Response
 from producers.bridge.definition import DEDUP_NAMES, read_definition
 from producers.bridge.gate import authorize
 from producers.bridge.limits import read_body
-from producers.bridge.trigger import refuse_compressed
+from producers.bridge.trigger import query_of, refuse_compressed
 from producers.contract.errors import Code, ContractError
 from producers.contract.formats import AnswerFormat
 from producers.contract.media import Kind, kind_of
@@ -66,7 +66,7 @@ class Mailings:
 
 
 def _admitted(request: Request) -> CallParameters:
-    parameters = read_parameters(request.url.query)
+    parameters = read_parameters(query_of(request))
     if parameters.format is not AnswerFormat.JSON:
         raise ContractError(400, Code.INVALID_PARAMETER, "a mailing is answered in json only")
     authorize(request, parameters.orgid)

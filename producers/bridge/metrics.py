@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -38,6 +39,10 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self._added = self._entries.labels("added")
+        self._refused = self._entries.labels("refused")
+        # Looking a label up takes longer than counting: 2 us.
+        self._of = cache(self._children)
         for name, text, read in (
             ("calls", "Calls in flight", lambda: admission.calls),
             ("body_bytes", "Bytes of bodies in flight", lambda: admission.body_bytes),
@@ -46,12 +51,18 @@ class Metrics:
             gauge = Gauge(f"mailing_trigger_inflight_{name}", text, registry=self.registry)
             gauge.set_function(read)
 
+    def _children(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, str(status)), self._seconds.labels(route)
+
     def answered(self, route: str, status: int, since: float) -> None:
         """Count one answer; *since* is the monotonic time at which its request began."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(time.monotonic() - since)
+        count, seconds = self._of(route, status)
+        count.inc()
+        seconds.observe(time.monotonic() - since)
 
     def entries(self, added: int, refused: int) -> None:
         """Count the entries of one trigger call."""
-        self._entries.labels("added").inc(added)
-        self._entries.labels("refused").inc(refused)
+        if added:
+            self._added.inc(added)
+        if refused:
+            self._refused.inc(refused)

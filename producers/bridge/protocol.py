@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from producers.bridge.limits import BODY_IS_HERE
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
@@ -60,6 +62,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_body = False
         super().on_message_complete()
+        # Handlers begin when the segment has been read, so they see it when the body came with the
+        # head.
+        cast("dict[str, object]", self.scope)[BODY_IS_HERE] = True
         if self.cycle.response_complete:
             # The tail of a refused body: uvicorn has stopped its own timer for this connection.
             self._close_after(self.timeout_keep_alive)

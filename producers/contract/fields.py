@@ -155,6 +155,11 @@ _ALL = (
     Field("createdDate", None, profile=False),
     Field("modifiedDate", None, profile=False),
 )
+SHAPED_TEXTS = ("birthDate", "countryCode", "languageCode", "smsContact")
+"""Fields of a profile that are strings of a certain shape."""
+PROFILE_TEXTS = (*_TEXTS, *SHAPED_TEXTS)
+"""Fields of a profile that are strings."""
+
 _BY_NAME = {field.name: field for field in _ALL}
 _BY_LOWER_NAME = {field.name.lower(): field for field in _ALL}
 
@@ -162,6 +167,13 @@ _BY_LOWER_NAME = {field.name.lower(): field for field in _ALL}
 def find(name: str) -> Field | None:
     """Return the field called *name* in any case."""
     return _BY_NAME.get(name) or (_BY_LOWER_NAME.get(name.lower()) if name.isascii() else None)
+
+
+def accepting(name: str) -> Callable[[object], object]:
+    """Return what accepts a value of the field *name*."""
+    accept = _BY_NAME[name].accept
+    assert accept is not None, name  # noqa: S101 - asked for fields that have one
+    return accept
 
 
 def shown(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 from producers.contract.errors import Code, ContractError
 
@@ -14,6 +15,7 @@ class Kind(Enum):
     FORM = "application/x-www-form-urlencoded"
 
 
+@lru_cache(maxsize=64)
 def kind_of(content_type: str | None) -> Kind:
     """Return the kind *content_type* says; none means JSON. Raises ContractError (415)."""
     if content_type is None or not content_type.strip():

@@ -10,6 +10,7 @@ from producers.contract.entries import Entry, KnownEntry, OnTheFlyEntry, Trigger
 from producers.contract.errors import Code, ContractError, EntryError, Refused
 from producers.contract.reading import MAX_ENTRY_BYTES, Reading, too_large
 from producers.contract.sources import JSON_TEXT, VALUES
+from producers.contract.usual import read_usual
 from schemas.topics import MAX_BODY_BYTES, MAX_ENTRIES, MIB
 
 if TYPE_CHECKING:
@@ -82,7 +83,11 @@ def _read_json(body: bytes) -> TriggerCall:
             if entry[0] == ord("{"):
                 if len(entry) > MAX_ENTRY_BYTES:
                     raise too_large()
-                reading.add(index, json_body.members(entry), JSON_TEXT)
+                usual = read_usual(index, entry)
+                if usual is not None:
+                    reading.entries.append(usual)
+                else:
+                    read_plainly(reading, index, entry)
             elif entry[:1] in {b"[", b"n"}:
                 raise Refused(Code.INVALID_ENTRY, "a recipient is a rid or an object")  # noqa: TRY301
             else:
@@ -90,6 +95,11 @@ def _read_json(body: bytes) -> TriggerCall:
         except Refused as refused:
             reading.refuse(index, refused)
     return reading.call(len(split.entries))
+
+
+def read_plainly(reading: Reading, index: int, entry: bytes) -> None:
+    """Read any object; what `read_usual` must equal where it says something."""
+    reading.add(index, json_body.members(entry), JSON_TEXT)
 
 
 def _read_form(body: bytes) -> TriggerCall:
