@@ -17,4 +17,4 @@ def murmur2(key: bytes) -> int:
 
 def partition_for(key: bytes, partitions: int) -> int:
     """Return the partition of *key* among *partitions*."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return (murmurhash2(key, _SEED) & 0x7FFFFFFF) % partitions

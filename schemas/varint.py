@@ -12,6 +12,9 @@ _LAST_SHIFT = 63
 _MORE = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
 _LAST = tuple(bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14))
 
+# The numbers from 0 that take one or two bytes.
+LONGS = _LAST[::2]
+
 
 def encode_long(number: int) -> bytes:
     """Return *number* as Avro writes an int or a long."""

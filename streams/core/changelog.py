@@ -20,7 +20,7 @@ from schemas.records import (
     DedupPolicy,
 )
 from streams.core.dedup import dedup_key
-from streams.core.messages import encode_batch, rid_and_context
+from streams.core.messages import context_of, encode_batch
 from streams.core.partition import FOLD_VERSION
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from streams.core.effects import Effects
     from streams.core.partition import Mailing, PartitionState
+    from streams.core.queues import Message
 
 META_KEY = b"meta"
 _CODEC = Codec()
@@ -69,8 +70,9 @@ def seal(state: PartitionState, effects: Effects) -> None:
     effects.state.append((META_KEY, _CODEC.encode(PARTITION_META, meta)))
 
 
-def dedup_keys(mailing: Mailing, messages: Iterable[bytes]) -> set[object]:
+def dedup_keys(mailing: Mailing, messages: Iterable[Message]) -> set[object]:
     """Return the dedup keys of pending messages under their mailing's policy."""
     if mailing.dedup is DedupPolicy.NONE:
         return set()
-    return {dedup_key(mailing.dedup, *rid_and_context(message)) for message in messages}
+    policy = mailing.dedup
+    return {dedup_key(policy, rid, context_of(event)) for _, rid, _, event in messages}

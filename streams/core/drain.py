@@ -20,17 +20,15 @@ def drain(state: PartitionState, limit: int, send_frame: bytes, effects: Effects
         orgid, mid, invocation = queue_id
         mailing = state.mailings[orgid, mid]
         batch, in_changelog = state.take_batch(queue_id)
-        base_offset = batch.base_offset
         effects.sends += [
-            send_of(send_frame, queue_id, state.partition, base_offset, message)
-            for message in batch.messages
+            send_of(send_frame, queue_id, state.partition, message) for message in batch
         ]
         if in_changelog:
-            effects.state.append((pending_state_key(*queue_id, base_offset), None))
+            effects.state.append((pending_state_key(*queue_id, batch.base_offset), None))
         state.touch(mailing)
-        mailing.sent += len(batch.messages)
+        mailing.sent += len(batch)
         if queue_id not in state.queues:
             state.drains.popleft()
             mailing.cuts = tuple(cut for cut in mailing.cuts if cut.invocation != invocation)
-        sent += len(batch.messages)
+        sent += len(batch)
     return sent

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import partial
 
-Acks = defaultdict[int, defaultdict[bytes, list[bytes]]]
+from streams.core.acks import Acks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,11 @@ class DeadLetter:
 class Replies:
     """What may go out as soon as it is known, because it follows from the log alone.
 
-    *acks* gathers, for each reply partition, the encoded entries of each call met, by the
-    request's id as Avro writes it; *answers* are (reply partition, record); *copies* are
-    (log partition, key, record).
+    *acks* are those of each reply partition; *answers* are (reply partition, record);
+    *copies* are (log partition, key, record).
     """
 
-    acks: Acks = field(default_factory=partial(defaultdict, partial(defaultdict, list)))
+    acks: defaultdict[int, Acks] = field(default_factory=lambda: defaultdict(Acks))
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     copies: list[tuple[int, bytes, bytes]] = field(default_factory=list)
 

@@ -65,16 +65,21 @@ class EventReader:
             if writer.text == current
         }
 
+    def frame_of_trigger(self, value: bytes | None) -> int:
+        """Return the length of the framing of a trigger of today's schema; 0: it is none."""
+        if value is None:
+            return 0
+        return self._heads.get(value[:SINGLE_OBJECT_BYTES]) or self._heads.get(
+            value[:CONFLUENT_BYTES], 0
+        )
+
     def read(self, value: bytes | None) -> Trigger | Control:
         """Return the event; BadRecord or UnknownFraming when it is none."""
         if value is None:
             raise BadRecord("EMPTY", "the record has no value")
         if len(value) > MAX_EVENT_BYTES:
             raise BadRecord("OVERSIZED", f"an event may have at most {MAX_EVENT_BYTES} bytes")
-        start = self._heads.get(value[:SINGLE_OBJECT_BYTES]) or self._heads.get(
-            value[:CONFLUENT_BYTES]
-        )
-        if start is not None:
+        if start := self.frame_of_trigger(value):
             return self._trigger(value, start)
         writer, _ = self.framing.split(value)
         return self._other(writer, value)

@@ -109,7 +109,7 @@ def profile_is_sound(data: bytes, at: int) -> bool:
             pos += 1
             if branch != _GIVEN or profile[pos] > 1:
                 return False
-        return _ends_after_map(profile, pos + 1)
+        return ends_after_map(profile, pos + 1)
     except (IndexError, UnicodeDecodeError, _Unsure):
         return False
 
@@ -133,7 +133,8 @@ def _after_texts(profile: bytes, pos: int, count: int) -> int:
     return pos
 
 
-def _ends_after_map(profile: bytes, pos: int) -> bool:
+def ends_after_map(profile: bytes, pos: int) -> bool:
+    """Whether a map at *pos* can be read and ends the profile; True is certain."""
     if profile[pos] == 0:
         return pos + 1 == len(profile)
     pairs = profile[pos + 1]

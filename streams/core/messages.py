@@ -1,7 +1,4 @@
-"""Pending messages: what is kept of each until its mailing is invoked, and the send it becomes.
-
-A message is kept as a PendingMessage in Avro's bytes, its offset first and then what `body` makes.
-"""
+"""Pending messages: their changelog record, and the sends they become."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas.codec import Record
-    from streams.core.queues import QueueId
+    from streams.core.queues import Message, QueueId
 
 _FRAME = Framing().prefixes[PENDING_STATE]
 _HEAD = fields_until(current_schema(RECIPIENT_TRIGGERED), "context")
@@ -31,58 +28,47 @@ PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
 EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
 
 
-def body(rid_bytes: bytes, recipient: bytes, event: bytes) -> bytes:
-    """Return a message without its offset; *recipient* is empty when the event created it."""
-    return b"%b%b%b%b%b" % (
-        rid_bytes,
-        encode_long(len(recipient)),
-        recipient,
-        encode_long(len(event)),
-        event,
-    )
-
-
 def encode_batch(batch: Batch) -> bytes:
     """Return the framed PendingState of *batch*."""
-    head = _FRAME + encode_long(batch.base_offset) + encode_long(len(batch.messages))
-    return b"%b%b\x00" % (head, b"".join(batch.messages))
+    head = _FRAME + encode_long(batch.base_offset) + encode_long(len(batch))
+    return b"".join((head, *batch.parts, b"\x00"))
 
 
 def batch_of(record: Record, today: Callable[[bytes], bytes]) -> Batch:
     """Return the batch of a PendingState, the records inside brought up to date by *today*."""
-    messages = []
+    batch = Batch(record["base_offset"])
     for each in record["messages"]:
+        offset = batch.base_offset + each["offset_delta"]
         recipient = today(each["recipient"]) if each["recipient"] else b""
-        rest = body(encode_long(each["rid"]), recipient, today(each["event"]))
-        messages.append(encode_long(each["offset_delta"]) + rest)
-    return Batch(record["base_offset"], messages, sum(map(len, messages)))
+        batch.add(offset, encode_long(each["rid"]), recipient, today(each["event"]))
+    return batch
 
 
-def rid_and_context(message: bytes) -> tuple[bytes, bytes]:
-    """Return the rid, as Avro writes it, and the context of a pending message."""
-    _, rid, _, event = _parts(message)
-    return encode_long(rid), _context_and_rest(event)[0]
+def context_of(event: bytes) -> bytes:
+    """Return the context of a trigger."""
+    return _context_and_rest(event)[0]
 
 
 def send_of(
-    frame: bytes, queue_id: QueueId, partition: int, base_offset: int, message: bytes
+    frame: bytes, queue_id: QueueId, partition: int, message: Message
 ) -> tuple[bytes, bytes]:
     """Return key and value of the send that a pending message becomes.
 
     The call's fields stand over the recipient's stored ones; the address is as first written.
     """
     orgid, mid, invocation = queue_id
-    offset_delta, rid, recipient, event = _parts(message)
+    offset, rid_bytes, recipient, event = message
+    rid, _ = decode_long(rid_bytes, 0)
     context, rest = _context_and_rest(event)
     if recipient:
         rest = _over(unpack(recipient).stored, rest)
-    send_id = b"%d:%d:%d" % (rid, partition, base_offset + offset_delta)
+    send_id = b"%d:%d:%d" % (rid, partition, offset)
     fields = (
         encode_bytes(send_id),
         encode_long(orgid),
         encode_long(mid),
         encode_long(invocation),
-        encode_long(rid),
+        rid_bytes,
         encode_bytes(context),
     )
     return b"%d:#%d" % (orgid, rid), frame + b"".join(fields) + rest
@@ -95,16 +81,6 @@ def check_profile(event: bytes, at: int) -> None:
     read(rest, PROFILE)
     if rest.tell() != len(event):
         raise BadRecord("TRAILING_BYTES", "bytes follow the end of the record")
-
-
-def _parts(message: bytes) -> tuple[int, int, bytes, bytes]:
-    """Return offset from the batch's first, rid, recipient, event."""
-    offset_delta, at = decode_long(message, 0)
-    rid, at = decode_long(message, at)
-    length, at = decode_long(message, at)
-    recipient = message[at : at + length]
-    length, at = decode_long(message, at + length)
-    return offset_delta, rid, recipient, message[at : at + length]
 
 
 def _context_and_rest(event: bytes) -> tuple[bytes, bytes]:

@@ -12,9 +12,10 @@ from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from streams.core.queues import Message
     from streams.core.recipients import RecipientTable
 
-    DedupKeys = Callable[["Mailing", Iterable[bytes]], set[object]]
+    DedupKeys = Callable[["Mailing", Iterable[Message]], set[object]]
 
 # Grows with the fold's rules; a worker refuses state of a newer one.
 FOLD_VERSION = 1
@@ -203,7 +204,7 @@ class PartitionState:
             del queue.batches[base_offset]
             mailing = self.mailings.get(queue_id[:2])
             if mailing is not None:
-                queue.seen -= dedup_keys(mailing, batch.messages)
+                queue.seen -= dedup_keys(mailing, batch)
             if not queue.batches:
                 del self.queues[queue_id]
         for queue_id, batch in reversed(journal.drained):

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from schemas.codec import Codec
 from schemas.errors import UnknownFraming, WireError
 from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND, Outcome
-from schemas.topics import MAX_ACK_ENTRIES
-from schemas.varint import encode_long
 from streams.core.changelog import dedup_keys, poison_state, seal
 from streams.core.control import ControlFold
 from streams.core.drain import drain
 from streams.core.effects import DeadLetter, Effects
 from streams.core.errors import StateError
 from streams.core.events import Control, EventReader, Trigger
+from streams.core.runs import fold_run
 from streams.core.trigger import acknowledge, apply_trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from schemas.framing import Framing
     from streams.core.effects import Replies
@@ -50,7 +49,7 @@ class Fold:
         self.state.begin()
 
     def apply(
-        self, records: Iterable[LogRecord], effects: Effects, poison: Mapping[int, str]
+        self, records: Sequence[LogRecord], effects: Effects, poison: Mapping[int, str]
     ) -> None:
         """Fold records in the order of the log; one below `applied` was folded before.
 
@@ -58,9 +57,18 @@ class Fold:
         schema id that is not known yet raises UnknownFraming; what came before it is folded.
         """
         state = self.state
-        for offset, key, value, log_time_ms in records:
+        index = 0
+        while index < len(records):
+            offset, key, value, log_time_ms = records[index]
             if offset <= state.applied:
+                index += 1
                 continue
+            if not poison and (frame := self._reader.frame_of_trigger(value)):
+                after = fold_run(state, frame, records, index, effects)
+                if after > index:
+                    index = after
+                    continue
+            index += 1
             event = None
             try:
                 event = self._reader.read(value)
@@ -121,33 +129,11 @@ class PoisonedEvent(WireError):
         super().__init__(reason, "the event's effects could not be produced")
 
 
-def encode_acks(replies: Replies, framing: Framing) -> Iterator[tuple[int, bytes]]:
-    """Return (reply partition, Acknowledgement) of the calls met, split by size."""
+def encode_acks(replies: Replies, framing: Framing) -> list[tuple[int, bytes]]:
+    """Return (reply partition, Acknowledgement) of all that were given."""
     frame = framing.prefixes[ACKNOWLEDGEMENT]
-    for reply_partition, calls in replies.acks.items():
-        parts: list[bytes] = []
-        room = MAX_ACK_ENTRIES
-        for request, entries in calls.items():
-            if len(entries) == 1:
-                parts.append(b"%b\x02%b\x00" % (request, entries[0]))
-                room -= 1
-            else:
-                while len(entries) > room:
-                    parts.append(_call_ack(request, entries[:room]))
-                    yield reply_partition, _acknowledgement(frame, parts)
-                    entries, parts, room = entries[room:], [], MAX_ACK_ENTRIES  # noqa: PLW2901
-                parts.append(_call_ack(request, entries))
-                room -= len(entries)
-            if not room:
-                yield reply_partition, _acknowledgement(frame, parts)
-                parts, room = [], MAX_ACK_ENTRIES
-        if parts:
-            yield reply_partition, _acknowledgement(frame, parts)
-
-
-def _acknowledgement(frame: bytes, calls: list[bytes]) -> bytes:
-    return b"%b%b%b\x00" % (frame, encode_long(len(calls)), b"".join(calls))
-
-
-def _call_ack(request: bytes, entries: list[bytes]) -> bytes:
-    return b"%b%b%b\x00" % (request, encode_long(len(entries)), b"".join(entries))
+    return [
+        (partition, frame + body)
+        for partition, acks in replies.acks.items()
+        for body in acks.bodies()
+    ]

@@ -11,7 +11,6 @@ from schemas.records import API_TRIGGERED, MailingPhase, Outcome, Status
 from schemas.varint import encode_long
 from streams.core.changelog import RECIPIENT_FRAME, recipient_state_key
 from streams.core.dedup import dedup_key
-from streams.core.messages import body
 from streams.core.recipients import email_of, pack, unpack
 
 if TYPE_CHECKING:
@@ -155,12 +154,8 @@ def _keep(
     rid_bytes: bytes,
     recipient: bytes,
 ) -> None:
-    kept = body(rid_bytes, recipient, trigger.event)
     queue_id = mailing.queue_id
-    batch = state.open_batch(queue_id, offset)
-    kept = encode_long(offset - batch.base_offset) + kept
-    batch.messages.append(kept)
-    batch.size += len(kept)
+    state.open_batch(queue_id, offset).add(offset, rid_bytes, recipient, trigger.event)
     if same is not None:
         state.queues[queue_id].seen.add(same)
 
@@ -181,4 +176,4 @@ def acknowledge(
     if trigger.head.reply_partition < 0:
         return
     entry = encode_long(trigger.head.entry) + rid_bytes + _OUTCOME_BYTES[outcome]
-    effects.replies.acks[trigger.head.reply_partition][trigger.head.request].append(entry)
+    effects.replies.acks[trigger.head.reply_partition].add(trigger.head.request, entry)

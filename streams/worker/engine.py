@@ -194,7 +194,9 @@ class Engine:
         if self._suspects.one_by_one(chunk.partition, first):
             for record in chunk.records:
                 await self._flush()
-                await self._fold_records(Chunk(chunk.partition, chunk.incarnation, [record]), fetch)
+                await self._fold_records(
+                    Chunk(chunk.partition, chunk.incarnation, [record], 0), fetch
+                )
                 await self._flush()
         else:
             await self._fold_records(chunk, fetch)
@@ -207,7 +209,7 @@ class Engine:
             part = building.part(owned.fold, owned.incarnation)
             try:
                 poison = self._suspects.poison(chunk.partition)
-                owned.fold.state.recipients.prefetch([record[1] for record in chunk.records])
+                owned.fold.state.recipients.prefetch(record[1] for record in chunk.records)
                 owned.fold.apply(chunk.records, part.effects, poison)
             except UnknownFraming as exc:
                 await self._ask_registry(chunk, owned, exc)
@@ -218,7 +220,7 @@ class Engine:
             if part.first is None:
                 part.first = chunk.records[0][0]
             building.events += len(chunk.records)
-            building.size += sum(len(record[2] or b"") for record in chunk.records)
+            building.size += chunk.size
             self._reply(part.effects, building)
             self.progress += 1
             return

@@ -13,9 +13,10 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.worker.admin import AdminError
 from streams.worker.errors import TakeoverAbandoned, WorkerError
@@ -27,7 +28,7 @@ from streams.worker.takeover import Takeover
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from confluent_kafka import Consumer, Message
+    from confluent_kafka import Consumer
 
     from streams.core.partition import PartitionState
     from streams.core.transition import LogRecord
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailing_trigger.worker.source")
 
-# Records a fetch may hold: some 10 ms of folding.
-FETCH_RECORDS = 2_000
+# A thread that hands the interpreter over gets it back after a switch interval, so a backlog is
+# fetched in large strides. What is folded at once is bounded apart: some 10 ms of work.
+FETCH_RECORDS = 8_000
+CHUNK_RECORDS = 1_000
 # Fetches that wait for the engine; the client's own queue (64 MiB) is behind them.
 _QUEUE_FETCHES = 8
 _QUEUE_BYTES = 64 * 1024 * 1024
@@ -51,6 +54,7 @@ class Chunk:
     partition: int
     incarnation: int
     records: list[LogRecord]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,23 +234,29 @@ class Source:
                     consumer.seek(TopicPartition(self._settings.log, partition, records[0][0]))
             return
         chunks = [
-            Chunk(partition, self._delivering[partition], records)
+            Chunk(partition, incarnation, part, sum([len(record[2] or b"") for record in part]))
             for partition, records in by_partition.items()
-            if partition in self._delivering
+            if (incarnation := self._delivering.get(partition)) is not None
+            for part in _parts(records)
         ]
-        size = sum(len(r[2] or b"") for chunk in chunks for r in chunk.records)
+        size = sum(chunk.size for chunk in chunks)
         self._put(Fetch(chunks, metadata, size), size)
 
     def _sorted(self, messages: list[Message]) -> dict[int, list[LogRecord]]:
         found: dict[int, list[LogRecord]] = {}
-        for message in messages:
-            if message.error() is None:
-                record = (message.offset(), message.key(), message.value(), message.timestamp()[1])
-                found.setdefault(message.partition(), []).append(record)  # type: ignore[arg-type]
-            elif _is_end(message):
-                self.positions[message.partition() or 0] = message.offset() or 0
-            else:
-                _check(message)
+        # The client hands records over in runs of one partition.
+        for partition, run in groupby(messages, Message.partition):
+            records = found.setdefault(partition or 0, [])
+            for message in run:
+                if message.error() is None:
+                    records.append(
+                        (message.offset(), message.key(), message.value(), message.timestamp()[1])  # type: ignore[arg-type]
+                    )
+                elif _is_end(message):
+                    self.positions[partition or 0] = message.offset() or 0
+                else:
+                    _check(message)
+        found = {partition: records for partition, records in found.items() if records}
         for partition, records in found.items():
             end = records[-1][0] + 1
             self.positions[partition] = max(end, self.positions.get(partition, 0))
@@ -385,6 +395,10 @@ class Source:
     ) -> None:
         with self._lock:
             self._orders.append(lambda c: self._begin_delivery(c, state, incarnation, tries))
+
+
+def _parts(records: list[LogRecord]) -> list[list[LogRecord]]:
+    return [records[at : at + CHUNK_RECORDS] for at in range(0, len(records), CHUNK_RECORDS)]
 
 
 def _is_end(message: Message) -> bool:

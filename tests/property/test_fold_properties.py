@@ -9,11 +9,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from schemas.ids import recipient_key
-from schemas.records import Outcome
-from tests.support.events import CODEC, defined, log_of, triggered
-from tests.support.folding import Output, Partition, at_home, dump, rebuilt
-from tests.support.logs import Step, logs, plans
+from schemas.framing import SINGLE_OBJECT_BYTES, Framing, schema_text
+from schemas.ids import recipient_key, rid_of
+from schemas.records import RECIPIENT_TRIGGERED, Outcome
+from tests.support.events import CODEC, Event, defined, log_of, triggered
+from tests.support.folding import (
+    HOME,
+    Output,
+    Partition,
+    at_home,
+    dump,
+    none_is_ordinary,
+    rebuilt,
+)
+from tests.support.logs import Step, logs, nearly_ordinary, plans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,3 +242,61 @@ def test_spellings_that_differ_in_case_are_one_recipient_as_first_written(
     assert stored is not None
     assert CODEC.decode(stored)[1]["email"] == spellings[0]
     assert partition.outcomes()[0][1] is Outcome.CREATED
+
+
+@COMMON
+@given(log=logs())
+def test_a_run_of_ordinary_triggers_is_folded_as_one_by_one(log: list[LogRecord]) -> None:
+    quick = Partition().run(log).drain_all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.core.transition.fold_run", none_is_ordinary)
+        plain = Partition().run(log).drain_all()
+    assert said(quick.output) == said(plain.output)
+    assert quick.output.changelog == plain.output.changelog
+    assert dump(quick.state) == dump(plain.state)
+
+
+@COMMON
+@given(events=st.lists(nearly_ordinary(), min_size=1, max_size=30), confluent=st.booleans())
+def test_a_run_meets_the_bounds_of_what_it_reads_as_the_plain_fold_does(
+    events: list[Event], *, confluent: bool
+) -> None:
+    framing = Framing()
+    if confluent:
+        frame = framing.learn(7, schema_text(RECIPIENT_TRIGGERED))
+        events = [(key, frame + (value or b"")[SINGLE_OBJECT_BYTES:]) for key, value in events]
+    log = log_of([defined(), *events])
+    outputs = []
+    for declined in (False, True):
+        partition = Partition(framing=framing)
+        with pytest.MonkeyPatch.context() as patch:
+            if declined:
+                patch.setattr("streams.core.transition.fold_run", none_is_ordinary)
+            partition.run(log)
+        outputs.append((said(partition.output), partition.output.changelog, dump(partition.state)))
+    assert outputs[0] == outputs[1]
+
+
+def test_every_ordinary_trigger_is_folded_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = at_home("a@b.org", "zoe.b@b.org")
+    everything = {
+        "firstName": "Zoë",
+        "contentType": 1,
+        "smsContact": "+31612345678",
+        "smsSubscribed": True,
+        "profileData": {"größe": "1.10"},
+    }
+    events = [
+        triggered(email=a),
+        triggered(email=a, context=b"x" * 200, index=5_000),
+        triggered(email=a, context=b"x" * 200),
+        triggered(email=b, status=3, reply_partition=-1, request_id="", **everything),
+        triggered(rid=rid_of(1, HOME), context=b"by rid"),
+    ]
+    partition = Partition().run(log_of([defined()]))
+    monkeypatch.delattr("streams.core.transition.apply_trigger")
+    partition.run(log_of(events, start=1))
+    assert partition.output.dead_letters == []
+    assert [outcome.name for _, outcome in partition.outcomes()] == [
+        *("CREATED", "KNOWN", "DUPLICATE", "KNOWN")
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
 from schemas.records import DedupPolicy, Origin
@@ -94,6 +95,40 @@ def plans() -> SearchStrategy[list[Step]]:
     """How a log may be cut into transactions; it is repeated until the log ends."""
     step = st.builds(Step, st.integers(0, 6), st.sampled_from((0, 1, 2, 5, 100)), st.booleans())
     return st.lists(step, min_size=1, max_size=12).filter(lambda plan: any(s.records for s in plan))
+
+
+@st.composite
+def nearly_ordinary(draw: DrawFn) -> Event:
+    """A trigger at the bounds of what is ordinary, and now and then with a byte that is not."""
+    length = st.sampled_from((0, 1, 62, 63, 64, 65, 127, 128, 255, 256, 257, 8191, 8192))
+    email = draw(st.sampled_from((*PEOPLE[0], *PEOPLE[2], "a" * 62 + "@b.org", "a.@b.org", "a@")))
+    profile = {
+        name: draw(text)
+        for name, text in (
+            ("firstName", st.none() | st.text(max_size=70)),
+            ("phone2", st.none() | length.map("1".__mul__)),
+            ("smsContact", st.none() | length.map("é".__mul__)),
+            ("contentType", st.none() | st.integers(-1, 200)),
+            ("smsSubscribed", st.none() | st.booleans()),
+            ("profileData", st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=9))),
+        )
+        if draw(st.booleans())
+    }
+    key, value = triggered(
+        email="" if (by_rid := draw(st.booleans())) else email,
+        rid=rid_of(draw(st.integers(0, 12)), HOME) if by_rid else 0,
+        context=b"c" * draw(length),
+        status=draw(st.sampled_from((-1, -1, 0, 1, 2, 3))),
+        request_id=draw(st.sampled_from(("", "r", "é", "r" * 63, "r" * 64, "r" * 65))),
+        index=draw(st.sampled_from((-1, 0, 63, 64, 8191, 8192, 2**31 - 1))),
+        reply_partition=draw(st.integers(-2, 8)),
+        **profile,
+    )
+    if draw(st.integers(0, 4)) == 0:
+        assert value is not None
+        at = draw(st.integers(SINGLE_OBJECT_BYTES, len(value) - 1))
+        value = value[:at] + bytes((draw(st.integers(0, 255)),)) + value[at + 1 :]
+    return key, value
 
 
 @st.composite
