@@ -54,8 +54,8 @@ class RecipientTable(Protocol):
     def kept(self) -> list[ChangelogRecord]:
         """Return the kept changelog records that are not the table's own to know."""
 
-    def load(self, recipients: list[tuple[bytes, bytes]], others: list[ChangelogRecord]) -> None:
-        """Take records of the changelog, in its order, outside of any transaction."""
+    def load(self, keys: list[bytes], values: list[bytes], others: list[ChangelogRecord]) -> None:
+        """Take what the changelog has, in its order: recipients by log key, and other records."""
 
     def finish_load(self, reached: Reached | None) -> None:
         """Know that everything was taken, up to there; None for an empty changelog."""

@@ -54,15 +54,16 @@ class Restore:
 
     def take(self, records: list[ChangelogRecord]) -> None:
         """Take records in the order of the topic."""
-        recipients = [
-            (key, value) for key, value in records if value is not None and key[:2] == b"r:"
-        ]
-        if {value[:SINGLE_OBJECT_BYTES] for _, value in recipients} - {RECIPIENT_FRAME}:
-            recipients = [(key, _as_current(value)) for key, value in recipients]
+        recipients = [record for record in records if record[0][:2] == b"r:"]
         others: list[ChangelogRecord] = []
         if len(recipients) < len(records):
             others = list({key: value for key, value in records if key[:2] != b"r:"}.items())
-        self.state.recipients.load(recipients, others)
+        keys = [key[2:] for key, _ in recipients]
+        # Nobody deletes a recipient: a table refuses fewer values than keys.
+        values = [value for _, value in recipients if value is not None]
+        if {value[:SINGLE_OBJECT_BYTES] for value in values} != {RECIPIENT_FRAME}:
+            values = [_as_current(value) for value in values]
+        self.state.recipients.load(keys, values, others)
         self._keep(others)
 
     def finish(self, offset: int) -> None:

@@ -73,9 +73,7 @@ class MemoryRecipients:
     def kept(self) -> list[ChangelogRecord]:
         return []
 
-    def load(self, recipients: list[tuple[bytes, bytes]], others: list[ChangelogRecord]) -> None:
-        keys = [key[2:] for key, _ in recipients]
-        values = [value for _, value in recipients]
+    def load(self, keys: list[bytes], values: list[bytes], others: list[ChangelogRecord]) -> None:
         self._by_key.update(zip(keys, values, strict=True))
         self._rids += rids_of(values)
         self._keys += keys

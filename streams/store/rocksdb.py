@@ -123,10 +123,10 @@ class RocksRecipients:
                 found.status()
         return records
 
-    def load(self, recipients: list[tuple[bytes, bytes]], others: list[ChangelogRecord]) -> None:
+    def load(self, keys: list[bytes], values: list[bytes], others: list[ChangelogRecord]) -> None:
         self.rollback()
-        rids = rids_of([value for _, value in recipients])
-        index = ((_rid_key(rid), key[2:]) for rid, (key, _) in zip(rids, recipients, strict=True))
+        recipients = zip([b"r:" + key for key in keys], values, strict=True)
+        index = zip(map(_rid_key, rids_of(values)), keys, strict=True)
         # `meta` is written last: until then the database is as far as it was before.
         rest = (record for record in others if record[0] != META_KEY)
         self._write(chain(recipients, index, rest))

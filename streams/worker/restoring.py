@@ -76,29 +76,30 @@ def read_changelog(
         if first is None:
             continue
         messages = [first, *consumer.consume(_CHUNK, 0)]
-        found = [message for message in messages if message.error() is None]
-        at_end = (at_end and not found) or (len(found) < len(messages) and _is_end(messages))
-        if found:
+        records = [(each.key(), each.value()) for each in messages if each.error() is None]
+        at_end = (at_end and not records) or (len(records) < len(messages) and _is_end(messages))
+        if records:
             deadline = time.monotonic() + _STATE_WITHIN_S
             if mark is not None and not count:
-                _check_join(found[0], mark, restore.meta)
+                _check_join(messages, mark, restore.meta)
             before = restore.meta
-            restore.take([(message.key(), message.value()) for message in found])  # type: ignore[misc]
+            restore.take(records)  # type: ignore[arg-type]
             if restore.meta is not before:
-                last = next(message for message in reversed(found) if message.key() == META_KEY)
+                last = next(each for each in reversed(messages) if each.key() == META_KEY)
                 reached = last.offset() or 0
-            count += len(found)
+            count += len(records)
     if mark is not None and not count:
         raise StoreUnfit("the changelog ends before it")
     restore.finish(reached)
     return count
 
 
-def _check_join(first: Message, mark: Mark, meta: bytes | None) -> None:
-    """Raise StoreUnfit unless the changelog's *first* record from the mark on is what it was.
+def _check_join(messages: list[Message], mark: Mark, meta: bytes | None) -> None:
+    """Raise StoreUnfit unless the changelog's first record from the mark on is what it was.
 
     The mark's own record, or a later one when compaction has taken it away.
     """
+    first = next(message for message in messages if message.error() is None)
     offset = first.offset()
     if offset is None or offset < mark.offset:
         raise StoreUnfit("the changelog ends before it")

@@ -39,7 +39,7 @@ def settle(table: RecipientTable, *records: tuple[bytes, bytes], offset: int = 9
 def load(table: RecipientTable, *recipients: tuple[bytes, bytes]) -> None:
     """Restore a table that nothing was kept of."""
     for key, value in recipients:
-        table.load([(recipient_state_key(key), value)], [])
+        table.load([key], [value], [])
     table.finish_load((9, b"meta"))
 
 

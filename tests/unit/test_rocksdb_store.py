@@ -82,7 +82,7 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
 
 
 def test_a_load_that_was_cut_short_is_forgotten(table: RocksRecipients, path: Path) -> None:
-    table.load([(b"r:" + ANN, recipient(1024))], [(META_KEY, b"meta")])
+    table.load([ANN], [recipient(1024)], [(META_KEY, b"meta")])
     table.close()
     again = RocksRecipients(path, CHANGELOG)
     assert again.kept_to is None
@@ -96,7 +96,7 @@ def test_a_tail_that_was_cut_short_leaves_the_mark_where_it_was(
     load(table, (ANN, recipient(1024)))
     table.close()
     again = RocksRecipients(path, CHANGELOG)
-    again.load([(b"r:" + BOB, recipient(2048))], [(META_KEY, b"newer")])
+    again.load([BOB], [recipient(2048)], [(META_KEY, b"newer")])
     again.close()
     third = RocksRecipients(path, CHANGELOG)
     assert third.kept_to == (9, 1000.0)
