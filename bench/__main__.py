@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bench import big_call, growth, report, restore, throughput
+from bench import (
+    big_call,
+    bridge_capacity,
+    growth,
+    latency,
+    overload,
+    report,
+    restore,
+    throughput,
+)
 from bench.broker import embedded
 from bench.machine import describe
 from bench.report import Measured
@@ -33,6 +42,9 @@ SCENARIOS = {
     "growth": growth.measure,
     "restore": restore.measure,
     "big-call": _big_call,
+    "bridge": bridge_capacity.measure,
+    "latency": latency.measure,
+    "overload": overload.measure,
 }
 # What `make bench` runs, within five minutes on two idle cores.
 SHORT = ("backlog", "big-call")
