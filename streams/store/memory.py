@@ -21,7 +21,7 @@ class MemoryRecipients:
     """A `RecipientTable` of a dictionary; uncommitted writes are undone from a journal.
 
     Rids grow with the log, so they are found by bisection in an array beside a list of the
-    dictionary's own keys: 16 bytes a recipient where a second dictionary takes 110.
+    dictionary's own keys: 16 bytes a recipient where a second dictionary takes 74.
     """
 
     kept_to = None
