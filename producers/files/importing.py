@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from producers.bulk import Block
 from producers.contract.entries import TriggerCall
 from producers.contract.errors import Code
@@ -193,7 +195,7 @@ def _read_block(
         return None
     calls = [read_row(source, raw) for _, raw in some]
     return [line for line, _ in some], TriggerCall(
-        tuple(replace(e, index=i) for i, call in enumerate(calls) for e in call.entries),
+        tuple(structs.replace(e, index=i) for i, call in enumerate(calls) for e in call.entries),
         tuple(replace(e, index=i) for i, call in enumerate(calls) for e in call.errors),
         len(calls),
     )
