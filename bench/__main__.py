@@ -49,6 +49,7 @@ SCENARIOS = {
 # What `make bench` runs, within five minutes on two idle cores.
 SHORT = ("backlog", "big-call")
 PLOT = "plot"
+_WIDTH = 140
 
 
 def main(
@@ -67,7 +68,8 @@ def main(
 
     Example: python -m bench backlog --full
     """
-    console = Console()
+    # A table squeezed into the 80 columns of a pipe cannot be read.
+    console = Console(width=max(Console().width, _WIDTH))
 
     def tell(line: str) -> None:
         console.print(line, highlight=False)

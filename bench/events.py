@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from array import array
+from functools import cache
 from typing import TYPE_CHECKING
 
 from producers.contract.entries import OnTheFlyEntry
@@ -62,16 +64,16 @@ Record = tuple[int, bytes, bytes]
 class EventMaker:
     """Makes a log from its first record on.
 
-    *known* recipients are there already, those of `known_recipient`. Each event is a call of its
-    own, so that nothing is answered together. *entries* counts the recipients and the pending
-    messages that the log leaves.
+    *known* recipients are there already, those of `known_recipient`: the log begins behind them.
+    Each event is a call of its own, so that nothing is answered together. *entries* counts the
+    recipients and the pending messages that the log leaves.
     """
 
     def __init__(self, *, seed: int, known: int = 0) -> None:
         self._rng = random.Random(seed)
         self._codec = Codec()
-        self._ends = [0] * PARTITIONS
-        self._known = known
+        self._known, begin = known_rids(known)
+        self._ends = list(begin)
         self._new: list[tuple[str, int]] = []
         self._pending: list[tuple[str, bytes]] = []
         self.entries = 0
@@ -115,8 +117,10 @@ class EventMaker:
             yield record
 
     def _somebody(self) -> tuple[str, int]:
-        place = int(self._rng.random() * (self._known or len(self._new)))
-        return known_recipient(place) if self._known else self._new[place]
+        if not self._known:
+            return self._new[int(self._rng.random() * len(self._new))]
+        place = int(self._rng.random() * len(self._known))
+        return known_recipient(place), self._known[place]
 
     def _by_address(self, email: str, context: bytes) -> Record:
         key = recipient_key(ORGID, email)
@@ -184,11 +188,18 @@ class EventMaker:
         return self._codec.encode(MAILING_DEFINED, fields)
 
 
-# Far above the offsets of any log that is made here.
-_KNOWN_FROM = 1 << 32
+def known_recipient(number: int) -> str:
+    """Return the address of one of those that are there before the log begins."""
+    return f"known.{number}@example{number % 1000}.com"
 
 
-def known_recipient(number: int) -> tuple[str, int]:
-    """Return address and rid of one of those that are there before the log begins."""
-    email = f"known.{number}@example{number % 1000}.com"
-    return email, rid_of(_KNOWN_FROM + number, partition_for(recipient_key(ORGID, email), 4))
+@cache
+def known_rids(known: int) -> tuple[array[int], tuple[int, ...]]:
+    """Return the rids a log gives the first *known* of them, and how many a partition has."""
+    rids = array("q")
+    counts = [0] * PARTITIONS
+    for number in range(known):
+        partition = partition_for(recipient_key(ORGID, known_recipient(number)), PARTITIONS)
+        rids.append(rid_of(counts[partition], partition))
+        counts[partition] += 1
+    return rids, tuple(counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from bench.contestants import WORKER, WORKER_ROCKSDB
-from bench.events import ORGID, PARTITIONS, EventMaker, known_recipient
+from bench.events import ORGID, PARTITIONS, EventMaker, known_recipient, known_rids
 from bench.log import log_of, produce
 from bench.report import Measured, span
 from bench.runs import run
@@ -73,6 +73,7 @@ def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measu
 
 def write_state(log: Log, known: int) -> int:
     """Write the changelog that *known* recipients would have left; return what it keeps."""
+    rids, begins = known_rids(known)
     counts = dict.fromkeys(range(PARTITIONS), 0)
     keys = 0
 
@@ -80,8 +81,8 @@ def write_state(log: Log, known: int) -> int:
         nonlocal keys
         profiles = EventMaker(seed=_SEED).profiles
         status = int(Status.SUBSCRIBED)
-        for number in range(known):
-            email, rid = known_recipient(number)
+        for number, rid in enumerate(rids):
+            email = known_recipient(number)
             key = recipient_key(ORGID, email)
             keys += len(key)
             stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
@@ -89,16 +90,19 @@ def write_state(log: Log, known: int) -> int:
             yield partition_of_rid(rid), recipient_state_key(key), value
 
     (shape,) = topic_shapes(admin(log.bootstrap_servers), [log.topic]).values()
-    meta = {
-        "seq": 1,
-        "applied": -1,
-        "topic_id": shape.topic_id,
-        "partitions": PARTITIONS,
-        "fold_version": FOLD_VERSION,
-    }
-    end = Codec().encode(PARTITION_META, meta)
-    ends = ((partition, META_KEY, end) for partition in range(PARTITIONS))
-    values = produce(log.bootstrap_servers, log.prefix + STATE, chain(recipients(), ends), counts)
+
+    def ends() -> Iterator[Record]:
+        for partition, begin in enumerate(begins):
+            meta = {
+                "seq": 1,
+                "applied": begin - 1,
+                "topic_id": shape.topic_id,
+                "partitions": PARTITIONS,
+                "fold_version": FOLD_VERSION,
+            }
+            yield partition, META_KEY, Codec().encode(PARTITION_META, meta)
+
+    values = produce(log.bootstrap_servers, log.prefix + STATE, chain(recipients(), ends()), counts)
     return keys + values
 
 

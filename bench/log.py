@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
 
-from bench.events import PARTITIONS, EventMaker
+from bench.events import PARTITIONS, EventMaker, known_rids
 from bench.topics import make_topics, remove_topics
 from schemas.topics import LOG
 
@@ -35,12 +36,14 @@ _PRODUCER = {
 class Log:
     """Events on the topics of *prefix*; *ends* are the offsets a group commits in the end.
 
-    *entries* are the recipients and pending messages that it leaves.
+    *begins* are the offsets of the first events, *entries* the recipients and pending messages
+    that these leave.
     """
 
     bootstrap_servers: str
     prefix: str
     triggers: int
+    begins: tuple[int, ...]
     ends: dict[int, int]
     value_bytes: int
     entries: int
@@ -65,18 +68,28 @@ def log_of(broker: Broker, triggers: int, *, seed: int = 1, known: int = 0) -> I
     try:
         maker = EventMaker(seed=seed, known=known)
         ends = dict.fromkeys(range(PARTITIONS), 0)
+        _, begins = known_rids(known)
+        # What created the known ones was read long ago: nobody looks at it again.
+        old = ((number, b"", b"") for number in range(PARTITIONS) for _ in range(begins[number]))
+        produce(servers, prefix + LOG, old, ends)
         records = chain(maker.definitions(), maker.triggers(triggers))
         size = produce(servers, prefix + LOG, records, ends)
-        yield Log(servers, prefix, triggers, ends, size, maker.entries)
+        yield Log(servers, prefix, triggers, begins, ends, size, maker.entries)
     finally:
         remove_topics(servers, prefix)
+
+
+@cache
+def _producer(bootstrap_servers: str) -> Producer:
+    """Return one that stays: to end one that has hardly started can hang, or crash."""
+    return Producer(_PRODUCER | {"bootstrap.servers": bootstrap_servers})
 
 
 def produce(
     bootstrap_servers: str, topic: str, records: Iterable[Record], counts: dict[int, int]
 ) -> int:
     """Append records as fast as it goes; count them by partition, return the bytes of values."""
-    producer = Producer(_PRODUCER | {"bootstrap.servers": bootstrap_servers})
+    producer = _producer(bootstrap_servers)
     size = 0
     source = iter(records)
     while batch := list(islice(source, _BATCH)):

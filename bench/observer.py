@@ -83,14 +83,16 @@ class Observer:
         deadline = time.monotonic() + within_s
         # The commit that is there already may be old: it is the next one that starts the count.
         before = -1
+        started = max(self.committed(), 0), time.monotonic(), _cpu_s(pids), cpu_s(self._broker_pid)
         begun: tuple[int, float, float, float] | None = None
         while True:
             count = self.committed()
             now = time.monotonic()
-            if begun is None and count >= warm_up and -1 < before < count:
+            if begun is None and until > count >= warm_up and -1 < before < count:
                 begun = count, now, _cpu_s(pids), cpu_s(self._broker_pid)
-            elif begun is not None and count >= until:
-                first, since, cpu, broker_cpu = begun
+            elif count >= until:
+                # A log so short that its commits cannot be told apart is counted with the start.
+                first, since, cpu, broker_cpu = begun or started
                 return Seen(
                     count - first,
                     now - since,

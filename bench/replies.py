@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, TopicPartition
 
-from schemas.codec import Codec
-from schemas.records import Outcome
+from schemas.codec import current_schema, read
+from schemas.framing import Framing
+from schemas.records import ACKNOWLEDGEMENT, Outcome
 from schemas.topics import ACK_PARTITIONS, ACKS
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def answered_calls(log: Log) -> int:
             "log_level": 0,
         }
     )
-    decode = Codec().decode
+    frame, schema = Framing().prefixes[ACKNOWLEDGEMENT], current_schema(ACKNOWLEDGEMENT)
     requests: set[str] = set()
     unread = ACK_PARTITIONS
     deadline = time.monotonic() + _WITHIN_S
@@ -48,7 +50,10 @@ def answered_calls(log: Log) -> int:
                 if message.error() is not None or value is None:
                     unread -= 1
                 else:
-                    _, record = decode(value)
+                    assert value.startswith(frame), "a reply of another schema"
+                    body = BytesIO(value)
+                    body.seek(len(frame))
+                    record = read(body, schema)
                     for call in record["calls"]:
                         (entry,) = call["entries"]
                         if entry["outcome"] in _ACCEPTED:

