@@ -81,7 +81,7 @@ def log_of(broker: Broker, triggers: int, *, seed: int = 1, known: int = 0) -> I
 
 @cache
 def _producer(bootstrap_servers: str) -> Producer:
-    """Return one that stays: to end one that has hardly started can hang, or crash."""
+    """Return one for all."""
     return Producer(_PRODUCER | {"bootstrap.servers": bootstrap_servers})
 
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from rich.table import Table
 
 from bench import contestants
@@ -15,7 +15,6 @@ from bench.log import log_of
 from bench.observer import Observer
 from bench.report import Measured, span
 from bench.runs import alive, new_place, running
-from bench.topics import admin
 from schemas.topics import STATE
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _SHORT_EVENTS, _FULL_EVENTS = 400_000, 2_000_000
 _ROUNDS = 3
 _WITHIN_S = 600.0
 _LOOK_EVERY_S = 0.02
-_ASK_S = 10.0
+_ASK_S = 1.0
 _CHUNK = 10_000
 _BARE = "bare loop into a dict"
 
@@ -123,8 +122,17 @@ class _WorkerServes:
     """A worker serves when it has committed every offset under its own name."""
 
     def __init__(self, log: Log, place: Place) -> None:
-        self._admin = admin(log.bootstrap_servers)
-        self._group = place.group
+        # As in bench.observer.
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": log.bootstrap_servers,
+                "group.id": place.group,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "retry.backoff.ms": 10,
+                "log_level": 0,
+            }
+        )
         self._places = [TopicPartition(log.topic, partition) for partition in log.ends]
         self.begin()
 
@@ -144,11 +152,9 @@ class _WorkerServes:
         )
 
     def _names(self) -> dict[int, str]:
-        request = ConsumerGroupTopicPartitions(self._group, self._places)
         try:
-            answer = self._admin.list_consumer_group_offsets([request])
-            found = answer[self._group].result(_ASK_S).topic_partitions
-        except (KafkaException, TimeoutError):
+            found = self._consumer.committed(self._places, _ASK_S)
+        except KafkaException:
             return {}
         # The owner, which stays the same while it goes on committing.
         return {

@@ -16,7 +16,7 @@ _AGAIN_S = 0.1
 
 @cache
 def admin(bootstrap_servers: str) -> AdminClient:
-    """Return a client that stays: one that goes while its last answer is handed over crashes."""
+    """Return one for all."""
     return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
 
