@@ -52,10 +52,14 @@ def test_without_workers_it_lives_but_is_not_ready(
     bridge, url = start(processes, kafka.bootstrap_servers, topics, "--ack-timeout-s", "1")
     eventually(lambda: status(f"{url}/healthz") == 200)
 
-    ready = httpx.get(f"{url}/readyz", timeout=10, trust_env=False)
+    def at_fault() -> tuple[int, str]:
+        ready = httpx.get(f"{url}/readyz", timeout=10, trust_env=False)
+        return ready.status_code, ready.json()["part"]
+
+    # On a machine so busy that the log takes a second, it is the log at first.
+    eventually(lambda: at_fault() == (503, "processor"))
     late = httpx.put(f"{url}{TRIGGER}", content=GOOD, timeout=10, trust_env=False)
 
-    assert (ready.status_code, ready.json()["part"]) == (503, "processor")
     assert (late.status_code, late.json()["ids"]) == (504, [None])
     assert bridge.stop() == 0
 
