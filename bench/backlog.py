@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def table(result: Result, title: str) -> Table:
             span([each.rate for each in seen], digits=0),
             span([ours.seen.rate / theirs.seen.rate for ours, theirs in pairs], digits=2),
             span([each.cpu_us for each in seen]),
-            span([ours.seen.cpu_us / theirs.seen.cpu_us for ours, theirs in pairs], digits=2),
+            span([_cpu_ratio(ours, theirs) for ours, theirs in pairs], digits=2),
             span([each.broker_cpu_us for each in seen]),
             span([each.busy for each in seen], digits=2),
             span([each.resident_bytes / 2**20 for each in seen], digits=0),
@@ -125,6 +126,11 @@ def figures(result: Result) -> dict[str, object]:
             for name, contestant in names.items()
         },
     }
+
+
+def _cpu_ratio(ours: Run, theirs: Run) -> float:
+    # A run of a few milliseconds has used no tick of CPU.
+    return ours.seen.cpu_us / (theirs.seen.cpu_us or math.nan)
 
 
 def _pairs(result: Result, first: Contestant, other: Contestant) -> Iterator[tuple[Run, Run]]:
