@@ -19,8 +19,9 @@ from schemas.ids import partition_of_rid, recipient_key
 from schemas.records import PARTITION_META, Status
 from schemas.topics import STATE
 from schemas.varint import encode_bytes, encode_long
-from streams.core.changelog import META_KEY, RECIPIENT_FRAME, recipient_state_key
+from streams.core.changelog import META_KEY, RECIPIENT_FRAME
 from streams.core.partition import FOLD_VERSION
+from streams.core.recipient_batches import recipient_batches
 from streams.core.recipients import pack
 from streams.worker.admin import topic_shapes
 
@@ -38,6 +39,8 @@ _EVENTS = 400_000
 _WARM_UP = 100_000
 _ROUNDS = 3
 _SEED = 1
+# Recipients of a partition that a transaction creates under load.
+_TRANSACTION = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +78,25 @@ def write_state(log: Log, known: int) -> int:
     """Write the changelog that *known* recipients would have left; return what it keeps."""
     rids, begins = known_rids(known)
     counts = dict.fromkeys(range(PARTITIONS), 0)
-    keys = 0
+    kept = 0
 
     def recipients() -> Iterator[Record]:
-        nonlocal keys
+        nonlocal kept
         profiles = EventMaker(seed=_SEED).profiles
         status = int(Status.SUBSCRIBED)
+        written: list[list[tuple[bytes, bytes]]] = [[] for _ in range(PARTITIONS)]
         for number, rid in enumerate(rids):
             email = known_recipient(number)
             key = recipient_key(ORGID, email)
-            keys += len(key)
             stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
             value = pack(RECIPIENT_FRAME, encode_long(rid), status, stored)
-            yield partition_of_rid(rid), recipient_state_key(key), value
+            kept += len(key) + len(value)
+            part = written[partition_of_rid(rid)]
+            part.append((key, value))
+            if len(part) == _TRANSACTION or number >= known - 1:
+                for partition, each in enumerate(written):
+                    yield from ((partition, *batch) for batch in recipient_batches(each))
+                    each.clear()
 
     (shape,) = topic_shapes(admin(log.bootstrap_servers), [log.topic]).values()
 
@@ -102,8 +111,8 @@ def write_state(log: Log, known: int) -> int:
             }
             yield partition, META_KEY, Codec().encode(PARTITION_META, meta)
 
-    values = produce(log.bootstrap_servers, log.prefix + STATE, chain(recipients(), ends()), counts)
-    return keys + values
+    produce(log.bootstrap_servers, log.prefix + STATE, chain(recipients(), ends()), counts)
+    return kept
 
 
 def _table(done: list[Grown]) -> Table:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from bench.broker import Broker
     from bench.events import Record
 
-_BATCH = 20_000
+_BATCH = 5_000
+# Changelog batches have 64 KiB each.
+_QUEUED = 10_000
 _FLUSH_S = 60.0
 _PRODUCER = {
     "log_level": 0,
@@ -96,8 +98,8 @@ def produce(
         for partition, _, value in batch:
             counts[partition] += 1
             size += len(value)
-        while len(producer) > _PRODUCER["queue.buffering.max.messages"] - _BATCH:
-            producer.poll(0.05)
+        while len(producer) > _QUEUED:
+            producer.poll(0.005)
         # A batch for each partition: one that a message of a batch names is not obeyed.
         for number in counts:
             messages = [

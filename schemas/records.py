@@ -14,6 +14,7 @@ MAILING_ANSWER: Final = "MailingAnswer"
 RECIPIENT_SEND: Final = "RecipientSend"
 DEAD_LETTER: Final = "DeadLetter"
 RECIPIENT_STATE: Final = "RecipientState"
+RECIPIENT_BATCH: Final = "RecipientBatch"
 MAILING_STATE: Final = "MailingState"
 PENDING_STATE: Final = "PendingState"
 PARTITION_META: Final = "PartitionMeta"
@@ -29,6 +30,7 @@ NAMES: Final = (
     RECIPIENT_SEND,
     DEAD_LETTER,
     RECIPIENT_STATE,
+    RECIPIENT_BATCH,
     MAILING_STATE,
     PENDING_STATE,
     PARTITION_META,

@@ -1,9 +1,10 @@
 """The records of ``mailing.state``: their keys and their values.
 
-Keys are readable bytes: ``r:<log key>`` a recipient, ``m:<orgid>:<mid>`` a mailing,
-``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending messages, ``x:<offset>`` a
-dead-lettered event, ``meta`` how far the state goes. Values are always in single-object framing:
-nobody else reads this topic, and a restore must not depend on a registry.
+Keys are readable bytes: ``b:<rid>`` the batch of recipients that begins with this one,
+``m:<orgid>:<mid>`` a mailing, ``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending
+messages, ``x:<offset>`` a dead-lettered event, ``meta`` how far the state goes; ``r:<log key>`` a
+recipient with a record of its own, as earlier releases wrote them. Values are always in
+single-object framing: nobody else reads this topic, and a restore must not depend on a registry.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from schemas.records import (
 from streams.core.dedup import dedup_key
 from streams.core.messages import context_of, encode_batch
 from streams.core.partition import FOLD_VERSION
+from streams.core.recipient_batches import recipient_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,11 +35,6 @@ if TYPE_CHECKING:
 META_KEY = b"meta"
 _CODEC = Codec()
 RECIPIENT_FRAME = _CODEC.framing.prefixes[RECIPIENT_STATE]
-
-
-def recipient_state_key(key: bytes) -> bytes:
-    """Return the changelog key of the recipient with this log key."""
-    return b"r:" + key
 
 
 def pending_state_key(orgid: int, mid: int, invocation: int, base_offset: int) -> bytes:
@@ -52,7 +49,8 @@ def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
 
 
 def seal(state: PartitionState, effects: Effects) -> None:
-    """End a transaction's records: messages, mailings it touched, then how far the state goes."""
+    """End a transaction's records: recipients, messages, mailings, then how far the state goes."""
+    effects.state += recipient_batches(effects.recipients)
     for (queue_id, base_offset), batch in state.journals[-1].added.items():
         effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
     for orgid, mid in state.journals[-1].mailings:

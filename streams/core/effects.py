@@ -39,10 +39,12 @@ class Replies:
 class Effects:
     """What belongs into one transaction of one partition, and the replies that precede it.
 
-    *state* are changelog records (key, value or None for a deletion) in the order they were
-    decided, *sends* are (key, record).
+    *recipients* are those it created (log key, framed RecipientState); *state* are changelog
+    records (key, value or None for a deletion) in the order they were decided, and all there are
+    once sealed; *sends* are (key, record).
     """
 
+    recipients: list[tuple[bytes, bytes]] = field(default_factory=list)
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)

@@ -12,6 +12,7 @@ from streams.core.changelog import META_KEY, RECIPIENT_FRAME, dedup_keys
 from streams.core.errors import NewerState
 from streams.core.messages import batch_of
 from streams.core.partition import FOLD_VERSION, Cut, Mailing
+from streams.core.recipient_batches import read_recipients
 
 if TYPE_CHECKING:
     from schemas.codec import Record
@@ -54,15 +55,23 @@ class Restore:
 
     def take(self, records: list[ChangelogRecord]) -> None:
         """Take records in the order of the topic."""
-        recipients = [record for record in records if record[0][:2] == b"r:"]
-        others: list[ChangelogRecord] = []
-        if len(recipients) < len(records):
-            others = list({key: value for key, value in records if key[:2] != b"r:"}.items())
-        keys = [key[2:] for key, _ in recipients]
-        # Nobody deletes a recipient: a table refuses fewer values than keys.
-        values = [value for _, value in recipients if value is not None]
+        keys: list[bytes] = []
+        values: list[bytes] = []
+        last: dict[bytes, bytes | None] = {}
+        for key, value in records:
+            kind = key[:2]
+            if kind == b"b:":
+                batch_keys, batch_values = read_recipients(_as_current(_kept(value)))
+                keys += batch_keys
+                values += batch_values
+            elif kind == b"r:":
+                keys.append(key[2:])
+                values.append(_kept(value))
+            else:
+                last[key] = value
         if {value[:SINGLE_OBJECT_BYTES] for value in values} != {RECIPIENT_FRAME}:
             values = [_as_current(value) for value in values]
+        others = list(last.items())
         self.state.recipients.load(keys, values, others)
         self._keep(others)
 
@@ -104,6 +113,12 @@ class Restore:
             raise BadRecord(
                 "UNKNOWN_STATE_KEY", f"the changelog holds a key we never wrote: {kind!r}"
             )
+
+
+def _kept(value: bytes | None) -> bytes:
+    if value is None:
+        raise BadRecord("RECIPIENT_DELETED", "the changelog deletes recipients, which we never do")
+    return value
 
 
 def _load_meta(state: PartitionState, meta: Record) -> None:

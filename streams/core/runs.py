@@ -91,7 +91,7 @@ def fold_run(
         return start
     # What the loop asks for a million times is looked up once.
     get, put, key_of = state.recipients.get, state.recipients.put, state.recipients.key_of
-    acks, add_record = effects.replies.acks, effects.state.append
+    acks, add_recipient = effects.replies.acks, effects.recipients.append
     partition, partitions, orgid = state.partition, state.partitions, mailing.orgid
     at, own_keys, policy = len(head), b"%d:" % orgid, mailing.dedup
     by_context = policy is DedupPolicy.RECIPIENT_CONTEXT
@@ -192,7 +192,7 @@ def fold_run(
                 if recipient is None:
                     recipient = b"".join((RECIPIENT_FRAME, rid_bytes, status, stored))
                     put(key, recipient, rid)
-                    add_record((b"r:" + key, recipient))
+                    add_recipient((key, recipient))
                     created += 1
                     outcome = _CREATED
                 else:

@@ -9,7 +9,7 @@ from schemas.ids import identity, partition_of_rid, recipient_key, rid_key, rid_
 from schemas.partition import partition_for
 from schemas.records import API_TRIGGERED, MailingPhase, Outcome, Status
 from schemas.varint import encode_long
-from streams.core.changelog import RECIPIENT_FRAME, recipient_state_key
+from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import dedup_key
 from streams.core.recipients import email_of, pack, unpack
 
@@ -94,7 +94,7 @@ def _trigger_by_address(
         same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
         _keep(state, mailing, trigger, offset, same, rid_bytes, b"")
     state.recipients.put(key, value, rid)
-    effects.state.append((recipient_state_key(key), value))
+    effects.recipients.append((key, value))
     mailing.triggered += 1
     mailing.created += 1
     acknowledge(effects, trigger, outcome, rid_bytes)

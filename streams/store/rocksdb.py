@@ -1,8 +1,8 @@
 """Recipients in RocksDB: the partition's changelog, compacted, on the local disk.
 
 Keys and values are the changelog's own, of every kind, so that a restart needs no more of the
-topic than what came after. Beside them: ``i`` and a rid lead to a log key, ``about`` says which
-changelog this is and up to where.
+topic than what came after; but a recipient has a record of its own, ``r:<log key>``. Beside them:
+``i`` and a rid lead to a log key, ``about`` says which changelog this is and up to where.
 """
 
 from __future__ import annotations
@@ -167,8 +167,11 @@ class RocksRecipients:
     def keep(self, records: Sequence[ChangelogRecord], offset: int) -> None:
         *rest, (_, meta) = records
         assert meta is not None  # noqa: S101 - it is never deleted
-        index = ((_rid_key(rid), key) for rid, key in self._open[0].keys.items())
-        self._write(chain(index, rest), (offset, meta))
+        writes = self._open[0]
+        recipients = ((b"r:" + key, value) for key, value in writes.values.items())
+        index = ((_rid_key(rid), key) for rid, key in writes.keys.items())
+        others = (record for record in rest if record[0][:2] != b"b:")
+        self._write(chain(recipients, index, others), (offset, meta))
 
     def commit(self) -> None:
         self._open.popleft()

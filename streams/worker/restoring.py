@@ -30,7 +30,8 @@ _ASK_S = 10.0
 _POLL_S = 0.1
 # The changelog's last transaction is committed when its offset is; only its marker may be late.
 _STATE_WITHIN_S = 60.0
-_CHUNK = 10_000
+# Batches are of 64 KiB: a few megabytes at a time.
+_CHUNK = 64
 
 
 def check_kept(

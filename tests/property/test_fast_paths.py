@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from schemas.codec import Codec, current_schema, fields_until, read
 from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES
-from schemas.records import RECIPIENT_TRIGGERED
-from schemas.varint import decode_text
+from schemas.records import RECIPIENT_BATCH, RECIPIENT_STATE, RECIPIENT_TRIGGERED
+from schemas.varint import decode_text, encode_long
 from streams.core.heads import Head, profile_is_sound, read_head
 from streams.core.messages import check_profile
+from streams.core.recipient_batches import read_recipients, recipient_batches
 
 CODEC = Codec()
 SCHEMA = current_schema(RECIPIENT_TRIGGERED)
@@ -118,3 +119,40 @@ def test_the_common_profile_takes_the_fast_path() -> None:
     for profile in ({}, {"firstName": "John", "lastName": "Doe"}, {"phone2": "1"}, everything):
         value = CODEC.encode(RECIPIENT_TRIGGERED, event | profile)
         assert profile_is_sound(value, read_head(value, SINGLE_OBJECT_BYTES).profile_at)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=20_000)), max_size=12))
+def test_recipients_written_and_read_by_hand_are_what_fastavro_reads_and_writes(
+    people: list[tuple[bytes, bytes]],
+) -> None:
+    first = CODEC.encode(RECIPIENT_STATE, {"rid": 1024, "status": 1, "email": "a@b.org"})
+    written = [(key, first + rest) for key, rest in people]
+    read_by_fastavro: list[dict[str, bytes]] = []
+    read_by_hand = []
+    for key, value in recipient_batches(written):
+        assert key == b"b:1024"
+        name, batch = CODEC.decode(value)
+        assert CODEC.encode(name, batch) == value
+        read_by_fastavro += batch["recipients"]
+        read_by_hand += zip(*read_recipients(value), strict=True)
+    assert read_by_hand == written
+    assert read_by_fastavro == [{"key": key, "recipient": value} for key, value in written]
+
+
+@given(st.lists(st.tuples(st.binary(max_size=70), st.binary(max_size=9000)), max_size=5))
+def test_a_batch_of_recipients_in_any_blocks_of_avro_is_read(
+    people: list[tuple[bytes, bytes]],
+) -> None:
+    rows = [CODEC.encode(RECIPIENT_BATCH, _batch([each]))[SINGLE_OBJECT_BYTES:] for each in people]
+    # A block of one, once as it is and once with its size in front.
+    bare = b"".join(row[:-1] for row in rows)
+    sized = b"".join(b"\x01" + encode_long(len(row) - 2) + row[1:-1] for row in rows)
+    frame = CODEC.framing.prefixes[RECIPIENT_BATCH]
+    for blocks in (bare, sized):
+        value = frame + blocks + b"\x00"
+        assert CODEC.decode(value)[1] == _batch(people)
+        assert list(zip(*read_recipients(value), strict=True)) == people
+
+
+def _batch(people: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {"recipients": [{"key": key, "recipient": value} for key, value in people]}

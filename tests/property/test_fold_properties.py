@@ -205,10 +205,11 @@ def test_an_address_has_one_rid_for_ever_and_a_rid_one_address(
     partition = play(log, plan)
     creators: dict[bytes, int] = {}
     for key, value in partition.output.changelog:
-        if key.startswith(b"r:"):
+        if key.startswith(b"b:"):
             assert value is not None
-            rid = CODEC.decode(value)[1]["rid"]
-            assert creators.setdefault(key[2:], rid) == rid
+            for kept in CODEC.decode(value)[1]["recipients"]:
+                rid = CODEC.decode(kept["recipient"])[1]["rid"]
+                assert creators.setdefault(kept["key"], rid) == rid
     assert len(set(creators.values())) == len(creators)
     for ack in partition.output.acks:
         assert (ack.rid in creators.values()) == ack.outcome.accepted

@@ -9,7 +9,8 @@ import pytest
 from schemas.framing import Framing
 from schemas.records import RECIPIENT_STATE, Status
 from schemas.varint import encode_bytes, encode_long
-from streams.core.changelog import META_KEY, recipient_state_key
+from streams.core.changelog import META_KEY
+from streams.core.recipient_batches import recipient_batches
 from streams.core.recipients import pack
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ def recipient(rid: int, status: Status = Status.SUBSCRIBED) -> bytes:
 
 
 def put(table: RecipientTable, key: bytes, value: bytes, rid: int) -> tuple[bytes, bytes]:
-    """Write a recipient, and return the changelog's record of it."""
+    """Write a recipient, and return what the changelog has to be told of it."""
     table.put(key, value, rid)
-    return recipient_state_key(key), value
+    return key, value
 
 
-def settle(table: RecipientTable, *records: tuple[bytes, bytes], offset: int = 9) -> None:
+def settle(table: RecipientTable, *written: tuple[bytes, bytes], offset: int = 9) -> None:
     """Keep the oldest transaction, as the worker does once it is in the changelog."""
-    table.keep([*records, (META_KEY, b"meta")], offset)
+    table.keep([*recipient_batches(written), (META_KEY, b"meta")], offset)
     table.commit()
 
 

@@ -56,6 +56,7 @@ _NAMES = (
     "RecipientSend",
     "DeadLetter",
     "RecipientState",
+    "RecipientBatch",
     "MailingState",
     "PendingState",
     "PartitionMeta",
@@ -322,9 +323,11 @@ class Recount:
         people, mailings, pending = {}, {}, 0
         for key, value in table.items():
             kind, _, name = (key or b"").decode().partition(":")
-            if kind == "r":
-                person = self.reader.read(value)[1]
-                people[name] = (person["rid"], person["status"], person["email"])
+            if kind == "b":
+                for kept in self.reader.read(value)[1]["recipients"]:
+                    person = self.reader.read(kept["recipient"])[1]
+                    who = (person["rid"], person["status"], person["email"])
+                    people[kept["key"].decode()] = who
             elif kind == "m":
                 mailing = self.reader.read(value)[1]
                 mailings[name] = [mailing[counter] for counter in COUNTERS]

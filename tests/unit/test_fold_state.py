@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import pytest
 from fastavro import schemaless_writer
@@ -14,6 +15,7 @@ from schemas.ids import rid_of
 from schemas.records import (
     PARTITION_META,
     PENDING_STATE,
+    RECIPIENT_BATCH,
     RECIPIENT_STATE,
     RECIPIENT_TRIGGERED,
     DedupPolicy,
@@ -36,9 +38,13 @@ from tests.support.folding import (
     rebuilt,
 )
 
+if TYPE_CHECKING:
+    from streams.core.recipients import ChangelogRecord
+
+
 FIVE = at_home(*(f"{n}@b.org" for n in range(5)))
 A, B, *_ = FIVE
-KEPT = (RECIPIENT_STATE, PENDING_STATE, RECIPIENT_TRIGGERED)
+KEPT = (RECIPIENT_STATE, RECIPIENT_BATCH, PENDING_STATE, RECIPIENT_TRIGGERED)
 
 
 class OlderRelease:
@@ -63,6 +69,9 @@ class OlderRelease:
         if name == PENDING_STATE:
             for kept in fields["messages"]:
                 kept |= {inner: self.rewritten(kept[inner]) for inner in ("recipient", "event")}
+        if name == RECIPIENT_BATCH:
+            for kept in fields["recipients"]:
+                kept["recipient"] = self.rewritten(kept["recipient"])
         if name not in self.frames:
             return CODEC.encode(name, fields)
         out = BytesIO()
@@ -147,6 +156,24 @@ def test_a_message_an_older_release_kept_is_loaded_and_sent_as_todays(
         ("Jo", False),
         ("John", False),
     ]
+
+
+def test_recipients_an_older_release_wrote_one_by_one_are_loaded() -> None:
+    live = Partition().run(log_of([defined(), *(triggered(email=email) for email in FIVE)]))
+    written: list[ChangelogRecord] = []
+    for key, value in live.output.changelog:
+        if key.startswith(b"b:"):
+            batch = CODEC.decode(value)[1]["recipients"]
+            written += [(b"r:" + kept["key"], kept["recipient"]) for kept in batch]
+        else:
+            written.append((key, value))
+    assert len(written) == len(live.output.changelog) + len(FIVE) - 1
+    assert dump(rebuilt(written).state) == dump(live.state)
+
+
+def test_a_changelog_without_its_recipients_is_refused() -> None:
+    with pytest.raises(BadRecord, match="deletes recipients"):
+        rebuilt([(b"b:1024", None)])
 
 
 def test_a_drain_under_way_goes_on_after_a_restore() -> None:

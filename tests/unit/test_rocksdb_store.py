@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streams.core.changelog import META_KEY
+from streams.core.recipient_batches import recipient_batches
 from streams.store import rocksdb
 from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
 from streams.store.rocksdb import RocksRecipients
@@ -63,7 +64,15 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
     load(table, (ANN, recipient(1024)))
     table.begin()
     record = put(table, BOB, recipient(2048), 2048)
-    table.keep([record, (b"m:2:1", b"one"), (b"p:2:1:1:5", b"two"), (META_KEY, b"last")], 77)
+    table.keep(
+        [
+            *recipient_batches([record]),
+            (b"m:2:1", b"one"),
+            (b"p:2:1:1:5", b"two"),
+            (META_KEY, b"last"),
+        ],
+        77,
+    )
     table.commit()
     table.begin()
     table.keep([(b"p:2:1:1:9", b"three"), (b"p:2:1:1:5", None), (META_KEY, b"later")], 88)
