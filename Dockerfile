@@ -1,8 +1,12 @@
 # One image for every part: the command after its name chooses the part (worker, bridge, topics ...).
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
+# For the modules that are compiled; nothing of it is in the image that runs.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/mailing-trigger
-COPY pyproject.toml README.md ./
+COPY pyproject.toml hatch_build.py README.md ./
 COPY schemas schemas
 COPY streams streams
 COPY producers producers

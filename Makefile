@@ -17,8 +17,9 @@ help: ## List the targets
 setup: $(READY) ## Make .venv with everything in it; quick when it is there already
 	@echo "Ready: .venv"
 
-# Written last, so an interrupted install is repeated; newer than pyproject.toml, so its changes arrive.
-$(READY): pyproject.toml
+# Written last, so an interrupted install is repeated; newer than what it is made of, so changes
+# arrive: the package's description, and the modules that are compiled.
+$(READY): pyproject.toml hatch_build.py $(wildcard schemas/*.py streams/core/*.py streams/store/*.py)
 	@echo "Setting up .venv: about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[embedded,test,dev]'
@@ -39,6 +40,12 @@ test: $(READY) ## The test suite, on the embedded broker
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
 	$(BIN)/pytest -m any_broker --kafka=container $(ARGS)
+
+.PHONY: test-interpreted
+test-interpreted: $(READY) ## The core's tests on a copy without compiled modules
+	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	git ls-files -z | xargs -0 cp --parents -t "$$copy"; \
+	cd "$$copy"; $(CURDIR)/$(BIN)/pytest -n 2 tests/unit tests/property $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Style and format
@@ -73,5 +80,6 @@ bench-full: $(READY) ## Measure everything, and draw it: an hour or two
 
 .PHONY: clean
 clean: ## Remove what the targets made, .venv too; not the data of `make up`
+	find schemas streams -name '*.so' -delete
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

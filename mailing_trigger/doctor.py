@@ -12,6 +12,7 @@ from mailing_trigger import doctor_kafka, ports
 from mailing_trigger.errors import CommandError
 from mailing_trigger.findings import Finding, Level, cause_and_cure, fail, ok, warn
 from mailing_trigger.settings import unknown_variables
+from streams.core import runs
 from streams.embedded.errors import BrokerError
 from streams.embedded.jars import cache_folder
 from streams.embedded.java import find_java
@@ -30,6 +31,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Yield every finding, the machine's first, the broker's last."""
     yield _python()
     yield _packages()
+    yield _compiled()
     yield _variables()
     if not settings.bootstrap_servers:
         yield _java()
@@ -61,6 +63,16 @@ def _packages() -> Finding:
                 "packages", f"{name} cannot be loaded ({exc})", "install mailing-trigger anew"
             )
     return ok("packages", f"{len(LIBRARIES)} libraries load, and nothing shadows our own packages")
+
+
+def _compiled() -> Finding:
+    if Path(runs.__file__).suffix == ".py":
+        return warn(
+            "fold",
+            "interpreted, which takes about twice as long an event",
+            "install gcc and Python's headers, then mailing-trigger anew",
+        )
+    return ok("fold", "compiled")
 
 
 def _variables() -> Finding:

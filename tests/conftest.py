@@ -8,6 +8,7 @@ import pytest
 
 from streams.worker.admin import create_topics
 from tests.support import brokers
+from tests.support.compiled import outdated
 from tests.support.environment import forget_settings
 from tests.support.processes import Processes
 from tests.support.topics import PARTITIONS, fresh_prefix, remove_topics
@@ -29,8 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     forget_settings()
+    for source in outdated(config.rootpath):
+        pytest.exit(f"{source} is newer than its compiled module: run `make setup`", 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,8 +9,7 @@ the loop gives.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.ids import rid_key, rid_of
@@ -28,61 +27,48 @@ from schemas.varint import decode_long, encode_long
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import LITERAL_BYTES, dedup_key
 from streams.core.errors import StateError
-from streams.core.heads import ends_after_map
+from streams.core.heads import profile_ends
 from streams.core.queues import BATCH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from mypy_extensions import i64
 
     from streams.core.effects import Effects
     from streams.core.partition import Mailing, PartitionState
     from streams.core.transition import LogRecord
 
-_TAKES_TRIGGERS = frozenset({MailingPhase.ACTIVE, MailingPhase.SUSPENDED})
-_CREATED, _KNOWN, _DUPLICATE = map(encode_long, (Outcome.CREATED, Outcome.KNOWN, Outcome.DUPLICATE))
-# What the reader of a changelog finds behind the rid of a subscriber, by the status of the call.
-_STATUSES = {
-    Status.NOT_GIVEN: encode_long(Status.SUBSCRIBED),
-    Status.SUBSCRIBED: encode_long(Status.SUBSCRIBED),
-    Status.EXTERNAL: encode_long(Status.EXTERNAL),
+_TAKES_TRIGGERS: Final = frozenset({MailingPhase.ACTIVE, MailingPhase.SUSPENDED})
+_CREATED: Final = encode_long(Outcome.CREATED)
+_KNOWN: Final = encode_long(Outcome.KNOWN)
+_DUPLICATE: Final = encode_long(Outcome.DUPLICATE)
+_UNSUBSCRIBED: Final = encode_long(Status.UNSUBSCRIBED)[0]
+_UNUSUAL: Final = -2
+# Numbers of one byte as Avro writes them: the reply partition, the status of a call, and the status
+# of a subscriber as the reader of a changelog finds it behind the rid.
+_REPLIES: Final = [
+    number if -1 <= number < ACK_PARTITIONS else _UNUSUAL
+    for number in ((byte >> 1) ^ -(byte & 1) for byte in range(256))
+]
+_STATUSES: Final = {encode_long(status)[0] for status in Status}
+_KEPT_STATUSES: Final = {
+    encode_long(Status.NOT_GIVEN)[0]: encode_long(Status.SUBSCRIBED),
+    encode_long(Status.SUBSCRIBED)[0]: encode_long(Status.SUBSCRIBED),
+    encode_long(Status.EXTERNAL)[0]: encode_long(Status.EXTERNAL),
 }
-_REPLIES = {encode_long(number): number for number in range(-1, ACK_PARTITIONS)}
-# Reply partition, no rid, status: as bytes, and what they mean.
-_BY_ADDRESS = {
-    reply + b"\x00" + encode_long(status): (number, written)
-    for reply, number in _REPLIES.items()
-    for status, written in _STATUSES.items()
-}
-_UNSUBSCRIBED = encode_long(Status.UNSUBSCRIBED)[0]
-_ANY_STATUS = frozenset(encode_long(status)[0] for status in Status)
-_EVENT_FRAME = Framing().prefixes[RECIPIENT_TRIGGERED]
-
-
-def _texts(pattern: bytes) -> bytes:
-    """Return a pattern of a text as Avro writes it, of at most 63 bytes, each length apart."""
-    lengths = (re.escape(bytes((2 * n,))) + pattern % n for n in range(1, 64))
-    return b"(?:%b)" % b"|".join(lengths)
-
-
-_OPTIONAL_TEXT = rb"(?:\x00|\x02(?:\x00|%b))" % _texts(b".{%d}")
-# The profile up to its map: 13 texts, contentType, smsContact, smsSubscribed.
-_PROFILE = _OPTIONAL_TEXT * 13 + rb"(?:\x00|\x02[\x00-\x7f])%b(?:\x00|\x02[\x00\x01])" % (
-    _OPTIONAL_TEXT
-)
-# Printable ASCII without capitals, no dot at the end: equal to its own identity.
-_ADDRESS = _texts(rb"[!-@\[-~]{%d}(?<!\.)")
-_match_stored = re.compile(_ADDRESS + _PROFILE, re.DOTALL).match
-_match_rid_only = re.compile(rb"\x00" + _PROFILE, re.DOTALL).match
+_EVENT_FRAME: Final = Framing().prefixes[RECIPIENT_TRIGGERED]
+# Printable ASCII without capitals: an address of these is equal to its own identity.
+_PLAIN: Final = bytes(byte for byte in range(0x21, 0x7F) if not 0x41 <= byte <= 0x5A)
+_DOT: Final = 0x2E
 
 
 def fold_run(
-    state: PartitionState, frame: int, records: Sequence[LogRecord], start: int, effects: Effects
-) -> int:
+    state: PartitionState, frame: i64, records: list[LogRecord], start: i64, effects: Effects
+) -> i64:
     """Fold *records* from *start* as far as they are ordinary; return where that ends.
 
     *frame* is the length of the framing of the first one, which is a trigger.
     """
-    index = start
+    index: i64 = start
     try:
         mailing, head = _whose(state, frame, records[start][2])
     except (IndexError, ValueError):
@@ -93,25 +79,35 @@ def fold_run(
     get, put, key_of = state.recipients.get, state.recipients.put, state.recipients.key_of
     acks, add_recipient = effects.replies.acks, effects.recipients.append
     partition, partitions, orgid = state.partition, state.partitions, mailing.orgid
-    at, own_keys, policy = len(head), b"%d:" % orgid, mailing.dedup
+    at: i64 = len(head)
+    own_keys, policy = b"%d:" % orgid, mailing.dedup
     by_context = policy is DedupPolicy.RECIPIENT_CONTEXT
     queue_id = mailing.queue_id
     queue = state.queues.get(queue_id)
     seen = queue.seen if queue is not None else set()
     batch = None
-    created = known = duplicates = 0
+    created: i64 = 0
+    known: i64 = 0
+    duplicates: i64 = 0
+    end: i64
+    entry_at: i64
+    size: i64
+    byte: i64
+    count: i64 = len(records)
     last = state.applied
     # Everything is read and decided before the first write, so that leaving the loop, also by an
     # exception, leaves no trace of the record at hand.
     try:
-        for index in range(start, len(records)):
+        while index < count:
             offset, key, value, _ = records[index]
             if key is None or value is None or offset <= last or not value.startswith(head):
                 break
             # The request's id, and the entry's place in its call.
-            end = at + 1 + (value[at] >> 1)
-            request, entry_at = value[at:end], end
-            if value[at] & 0x81 or not request.isascii() or value[end] & 1:
+            size = value[at]
+            entry_at = at + 1 + (size >> 1)
+            request = value[at:entry_at]
+            end = entry_at
+            if size & 0x81 or not request.isascii() or value[end] & 1:
                 break
             if value[end] >= 0x80:
                 end += 1
@@ -120,19 +116,25 @@ def fold_run(
             end += 1
             entry = value[entry_at:end]
             # Whom to answer, and who it is about.
-            ordinary = _BY_ADDRESS.get(value[end : end + 3])
-            if ordinary is not None:
-                reply, status = ordinary
+            reply = _REPLIES[value[end]]
+            byte = value[end + 2]
+            if reply == _UNUSUAL:
+                break
+            by_address = value[end + 1] == 0
+            status = b""
+            if by_address:
+                status = _KEPT_STATUSES.get(byte, b"")
+                if not status:
+                    break
                 end += 3
             else:
-                reply = _REPLIES[value[end : end + 1]]
                 rid, rid_end = decode_long(value, end + 1)
                 rid_bytes = value[end + 1 : rid_end]
                 owner = key_of(rid)
                 if (
                     key != rid_key(orgid, rid)
                     or rid_bytes != encode_long(rid)
-                    or value[rid_end] not in _ANY_STATUS
+                    or value[rid_end] not in _STATUSES
                     or owner is None
                     or not owner.startswith(own_keys)
                 ):
@@ -142,20 +144,26 @@ def fold_run(
             size = value[end]
             if size >= 0x80:
                 end += 1
-                if not 0 < value[end] < 0x80:
+                byte = value[end]
+                if not 0 < byte < 0x80:
                     break
-                size += (value[end] - 1) << 7
-            stored_at = end + 1 + (size >> 1)
-            context, stored = value[end + 1 : stored_at], value[stored_at:]
+                size += (byte - 1) << 7
+            entry_at = end + 1 + (size >> 1)
+            context, stored = value[end + 1 : entry_at], value[entry_at:]
             if size & 1 or not (stored.isascii() or stored.decode()):
                 break
-            match = _match_stored(stored) if ordinary is not None else _match_rid_only(stored)
-            if match is None:
+            size = stored[0]
+            if size & 0x81 or not profile_ends(stored, 1 + (size >> 1)):
                 break
-            map_at = match.end()
-            if stored[map_at:] != b"\x00" and not ends_after_map(stored, map_at):
-                break
-            if ordinary is not None and key != own_keys + stored[1 : 1 + (stored[0] >> 1)]:
+            if by_address:
+                address = stored[1 : 1 + (size >> 1)]
+                if (
+                    key != own_keys + address
+                    or address.translate(None, _PLAIN)
+                    or address[-1] == _DOT
+                ):
+                    break
+            elif size:
                 break
             # Who it is.
             recipient = get(key)
@@ -200,8 +208,7 @@ def fold_run(
                     outcome = _KNOWN
             if reply >= 0:
                 acks[reply].add(request, entry + rid_bytes + outcome)
-        else:
-            index = len(records)
+            index += 1
     except (MemoryError, OSError, StateError):
         raise
     except Exception:  # noqa: BLE001, S110 - not ordinary: the plain fold says what it is

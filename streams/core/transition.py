@@ -17,7 +17,7 @@ from streams.core.runs import fold_run
 from streams.core.trigger import acknowledge, apply_trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from schemas.framing import Framing
     from streams.core.effects import Replies
@@ -48,9 +48,7 @@ class Fold:
         """Start a transaction."""
         self.state.begin()
 
-    def apply(
-        self, records: Sequence[LogRecord], effects: Effects, poison: Mapping[int, str]
-    ) -> None:
+    def apply(self, records: list[LogRecord], effects: Effects, poison: Mapping[int, str]) -> None:
         """Fold records in the order of the log; one below `applied` was folded before.
 
         *poison* names offsets that are dead letters for a reason the fold cannot see. A registry's
