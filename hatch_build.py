@@ -32,7 +32,8 @@ class CompileHook(BuildHookInterface):
             _compile(root, self.config["modules"], self._built)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - the sources do without
             self.app.display_warning(
-                f"the fold is not compiled and will take about twice as long ({exc}): "
+                f"the fold is not compiled and will take about twice as long "
+                f"({type(exc).__name__}: {str(exc)[:60]}): "
                 "install gcc and Python's headers, then install mailing-trigger anew"
             )
             return

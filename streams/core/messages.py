@@ -7,46 +7,49 @@ from typing import TYPE_CHECKING, Any
 
 from fastavro import schemaless_writer
 
-from schemas.codec import current_schema, fields_after, fields_until, read
+from schemas.codec import current_schema, fields_after, read
 from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.records import PENDING_STATE, RECIPIENT_TRIGGERED
 from schemas.varint import decode_long, encode_bytes, encode_long
+from streams.core.heads import read_head
 from streams.core.queues import Batch
 from streams.core.recipients import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.codec import Record
     from streams.core.queues import Message, QueueId
 
 _FRAME = Framing().prefixes[PENDING_STATE]
-_HEAD = fields_until(current_schema(RECIPIENT_TRIGGERED), "context")
 PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
 # A profile of nothing: one null branch a field.
 EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """Return the framed PendingState of *batch*."""
+    """Seal *batch*, and return the framed PendingState of it."""
     head = _FRAME + encode_long(batch.base_offset) + encode_long(len(batch))
-    return b"".join((head, *batch.parts, b"\x00"))
+    return b"%b%b\x00" % (head, batch.seal())
 
 
-def batch_of(record: Record, today: Callable[[bytes], bytes]) -> Batch:
-    """Return the batch of a PendingState, the records inside brought up to date by *today*."""
-    batch = Batch(record["base_offset"])
-    for each in record["messages"]:
-        offset = batch.base_offset + each["offset_delta"]
-        recipient = today(each["recipient"]) if each["recipient"] else b""
-        batch.add(offset, encode_long(each["rid"]), recipient, today(each["event"]))
+def batch_of(value: bytes, today: Callable[[bytes], bytes]) -> Batch:
+    """Return the batch of a framed PendingState of today's schema, and of one block of items.
+
+    The records inside are brought up to date by *today*.
+    """
+    base_offset, at = decode_long(value, SINGLE_OBJECT_BYTES)
+    count, at = decode_long(value, at)
+    batch = Batch(base_offset)
+    for offset, rid_bytes, recipient, event in Batch(base_offset, count, items=value[at:]):
+        batch.add(offset, rid_bytes, today(recipient) if recipient else b"", today(event))
+    batch.seal()
     return batch
 
 
 def context_of(event: bytes) -> bytes:
     """Return the context of a trigger."""
-    return _context_and_rest(event)[0]
+    return read_head(event, SINGLE_OBJECT_BYTES).context
 
 
 def send_of(
@@ -59,7 +62,8 @@ def send_of(
     orgid, mid, invocation = queue_id
     offset, rid_bytes, recipient, event = message
     rid, _ = decode_long(rid_bytes, 0)
-    context, rest = _context_and_rest(event)
+    head = read_head(event, SINGLE_OBJECT_BYTES)
+    rest = event[head.stored_at :]
     if recipient:
         rest = _over(unpack(recipient).stored, rest)
     send_id = b"%d:%d:%d" % (rid, partition, offset)
@@ -69,7 +73,7 @@ def send_of(
         encode_long(mid),
         encode_long(invocation),
         rid_bytes,
-        encode_bytes(context),
+        encode_bytes(head.context),
     )
     return b"%d:#%d" % (orgid, rid), frame + b"".join(fields) + rest
 
@@ -81,14 +85,6 @@ def check_profile(event: bytes, at: int) -> None:
     read(rest, PROFILE)
     if rest.tell() != len(event):
         raise BadRecord("TRAILING_BYTES", "bytes follow the end of the record")
-
-
-def _context_and_rest(event: bytes) -> tuple[bytes, bytes]:
-    """Return the context, and the address and profile as bytes."""
-    rest = BytesIO(event)
-    rest.seek(SINGLE_OBJECT_BYTES)
-    head = read(rest, _HEAD)
-    return head["context"], event[rest.tell() :]
 
 
 def _over(stored: bytes, called: bytes) -> bytes:

@@ -102,7 +102,7 @@ class Restore:
         kind, state = key[:2], self.state
         if kind == b"p:":
             orgid, mid, invocation, base_offset = map(int, key[2:].split(b":"))
-            batch = batch_of(_decode(value), _as_current)
+            batch = batch_of(_as_current(value), _as_current)
             state.open_queue((orgid, mid, invocation)).batches[base_offset] = batch
         elif kind == b"m:":
             mailing = _mailing(_decode(value))

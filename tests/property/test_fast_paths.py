@@ -14,7 +14,8 @@ from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.records import RECIPIENT_BATCH, RECIPIENT_STATE, RECIPIENT_TRIGGERED
 from schemas.varint import decode_text, encode_long
 from streams.core.heads import Head, profile_is_sound, read_head
-from streams.core.messages import check_profile
+from streams.core.messages import batch_of, check_profile, encode_batch
+from streams.core.queues import Batch
 from streams.core.recipient_batches import read_recipients, recipient_batches
 
 CODEC = Codec()
@@ -152,6 +153,35 @@ def test_a_batch_of_recipients_in_any_blocks_of_avro_is_read(
         value = frame + blocks + b"\x00"
         assert CODEC.decode(value)[1] == _batch(people)
         assert list(zip(*read_recipients(value), strict=True)) == people
+
+
+@given(
+    st.integers(0, 2**40),
+    st.lists(
+        st.tuples(
+            st.integers(0, 2**31 - 1),
+            st.integers(1024, 2**53),
+            st.binary(max_size=100),
+            st.binary(min_size=1, max_size=9000),
+        ),
+        min_size=1,
+        max_size=9,
+    ),
+)
+def test_messages_written_and_read_by_hand_are_what_fastavro_reads_and_writes(
+    base_offset: int, given: list[tuple[int, int, bytes, bytes]]
+) -> None:
+    batch = Batch(base_offset)
+    for delta, rid, recipient, event in given:
+        batch.add(base_offset + delta, encode_long(rid), recipient, event)
+    opened = list(batch)
+    value = encode_batch(batch)
+    assert list(batch) == opened == list(batch_of(value, lambda record: record))
+    assert len(batch) == len(given)
+    names = ("offset_delta", "rid", "recipient", "event")
+    messages = [dict(zip(names, message, strict=True)) for message in given]
+    assert CODEC.decode(value)[1] == {"base_offset": base_offset, "messages": messages}
+    assert CODEC.encode(*CODEC.decode(value)) == value
 
 
 def _batch(people: list[tuple[bytes, bytes]]) -> dict[str, Any]:
