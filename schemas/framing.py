@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import avro.schema
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 SINGLE_OBJECT_MAGIC = b"\xc3\x01"
-SINGLE_OBJECT_BYTES = 10
+SINGLE_OBJECT_BYTES: Final = 10
 CONFLUENT_MAGIC = b"\x00"
 CONFLUENT_BYTES = 5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +15,10 @@ STATE = "mailing.state"
 DEAD_LETTERS = "mailing.dead-letters"
 
 # Part of the wire: the fold rejects a `reply_partition` outside it, so it can never be a setting.
-ACK_PARTITIONS = 8
+ACK_PARTITIONS: Final = 8
 DEFAULT_PARTITIONS = 4
 # rid = (offset + 1) * 1024 + partition
-MAX_PARTITIONS = 1024
+MAX_PARTITIONS: Final = 1024
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -35,7 +35,7 @@ LOG_MESSAGE_BYTES = 1 * MIB
 # A state record holds an event and a stored profile, a dead letter a whole event and its place.
 EFFECT_MESSAGE_BYTES = 4 * LOG_MESSAGE_BYTES
 # One acknowledgement record stays well below its topic's limit (an entry takes at most 16 bytes).
-MAX_ACK_ENTRIES = 5_000
+MAX_ACK_ENTRIES: Final = 5_000
 
 DAY_MS = 24 * 60 * 60 * 1000
 

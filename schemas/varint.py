@@ -5,15 +5,19 @@ Source: Avro specification 1.12, "Binary encoding": zig-zag, seven bits a byte, 
 
 from __future__ import annotations
 
+from typing import Final
+
 # Ten bytes of seven bits hold a long. Unbounded, bytes with the high bit set would be one number as
 # long as the record, read in quadratic time.
-_LAST_SHIFT = 63
+_LAST_SHIFT: Final = 63
 
-_MORE = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
-_LAST = tuple(bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14))
+_MORE: Final = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
+_LAST: Final = tuple(
+    bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14)
+)
 
 # The numbers from 0 that take one or two bytes.
-LONGS = _LAST[::2]
+LONGS: Final = _LAST[::2]
 
 
 def encode_long(number: int) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.topics import MAX_ACK_ENTRIES
 
-_ONE, _END = b"\x02", b"\x00"
-_END_OF_ALL = _END + _END
+_ONE: Final = b"\x02"
+_END: Final = b"\x00"
+_END_OF_ALL: Final = b"\x00\x00"
 
 
 @dataclass(slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Final
 
 from schemas.records import DedupPolicy
 
 # Longer contexts are compared by a digest: a queue of large ones does not keep each of them twice.
-LITERAL_BYTES = 256
-_RECIPIENT_CONTEXT = DedupPolicy.RECIPIENT_CONTEXT
+LITERAL_BYTES: Final = 256
+_RECIPIENT_CONTEXT: Final = DedupPolicy.RECIPIENT_CONTEXT
 
 
 def dedup_key(policy: DedupPolicy, rid_bytes: bytes, context: bytes) -> object:

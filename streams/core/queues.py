@@ -7,7 +7,7 @@ would cost the worker and the broker more than everything else about it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from schemas.varint import LONGS, decode_long, encode_long
 
@@ -20,7 +20,7 @@ Message = tuple[int, bytes, bytes, bytes]
 """(offset of the event, rid as Avro writes it, recipient, event): see PendingState.avsc"""
 
 # A larger batch would save nothing more, and a drain takes whole ones.
-BATCH_BYTES = 64 * 1024
+BATCH_BYTES: Final = 64 * 1024
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ test_fast_paths.py` holds both to fastavro.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.records import RECIPIENT_BATCH
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Larger ones would save nothing more, and are all a compaction or a correction can take away.
-_BATCH_BYTES = 64 * 1024
-_FRAME = Framing().prefixes[RECIPIENT_BATCH]
-_PARTS = 4
+_BATCH_BYTES: Final = 64 * 1024
+_FRAME: Final = Framing().prefixes[RECIPIENT_BATCH]
+_PARTS: Final = 4
 
 
 def recipient_batches(recipients: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
