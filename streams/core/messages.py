@@ -30,7 +30,7 @@ EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
 def encode_batch(batch: Batch) -> bytes:
     """Seal *batch*, and return the framed PendingState of it."""
     head = _FRAME + encode_long(batch.base_offset) + encode_long(len(batch))
-    return b"%b%b\x00" % (head, batch.seal())
+    return batch.seal(head)
 
 
 def batch_of(value: bytes, today: Callable[[bytes], bytes]) -> Batch:
@@ -41,9 +41,9 @@ def batch_of(value: bytes, today: Callable[[bytes], bytes]) -> Batch:
     base_offset, at = decode_long(value, SINGLE_OBJECT_BYTES)
     count, at = decode_long(value, at)
     batch = Batch(base_offset)
-    for offset, rid_bytes, recipient, event in Batch(base_offset, count, items=value[at:]):
+    for offset, rid_bytes, recipient, event in Batch(base_offset, count, record=value, items_at=at):
         batch.add(offset, rid_bytes, today(recipient) if recipient else b"", today(event))
-    batch.seal()
+    batch.seal(b"")
     return batch
 
 

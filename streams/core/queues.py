@@ -28,14 +28,16 @@ class Batch:
     """*count* messages in the order of the log, as Avro writes an array's items.
 
     While its transaction is open they are *parts*, which are written one after the other. Sealed
-    they are *items*: of a million messages that wait, one object for a few hundred is kept.
+    they are the changelog's *record*, from *items_at* on: of a million messages that wait, one
+    object for a few hundred is kept.
     """
 
     base_offset: int
     count: int = 0
     size: int = 0
     parts: list[bytes] = field(default_factory=list)
-    items: bytes = b""
+    record: bytes = b""
+    items_at: int = 0
 
     def add(self, offset: int, rid_bytes: bytes, recipient: bytes, event: bytes) -> None:
         """Add a message; *recipient* is empty when the event created it."""
@@ -51,19 +53,20 @@ class Batch:
         self.size += recipient_size + size
         self.count += 1
 
-    def seal(self) -> bytes:
-        """Return the items, and take no more of them."""
-        self.items = b"".join(self.parts)
+    def seal(self, head: bytes) -> bytes:
+        """Return the record, which begins with *head*, and take no more messages."""
+        self.record = b"".join((head, *self.parts, b"\x00"))
+        self.items_at = len(head)
         self.parts = []
-        return self.items
+        return self.record
 
     def __len__(self) -> int:
         """Return how many messages there are."""
         return self.count
 
     def __iter__(self) -> Iterator[Message]:
-        items = self.items or b"".join(self.parts)
-        at = 0
+        items = self.record or b"".join(self.parts)
+        at = self.items_at
         for _ in range(self.count):
             delta, at = decode_long(items, at)
             rid_at = at
