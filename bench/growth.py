@@ -21,7 +21,7 @@ from schemas.topics import STATE
 from schemas.varint import encode_bytes, encode_long
 from streams.core.changelog import META_KEY, RECIPIENT_FRAME
 from streams.core.partition import FOLD_VERSION
-from streams.core.recipient_batches import recipient_batches
+from streams.core.recipient_batches import NewRecipients
 from streams.core.recipients import pack
 from streams.worker.admin import topic_shapes
 
@@ -84,19 +84,18 @@ def write_state(log: Log, known: int) -> int:
         nonlocal kept
         profiles = EventMaker(seed=_SEED).profiles
         status = int(Status.SUBSCRIBED)
-        written: list[list[tuple[bytes, bytes]]] = [[] for _ in range(PARTITIONS)]
+        written = [NewRecipients() for _ in begins]
         for number, rid in enumerate(rids):
             email = known_recipient(number)
             key = recipient_key(ORGID, email)
             stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
             value = pack(RECIPIENT_FRAME, encode_long(rid), status, stored)
             kept += len(key) + len(value)
-            part = written[partition_of_rid(rid)]
-            part.append((key, value))
-            if len(part) == _TRANSACTION or number >= known - 1:
+            written[partition_of_rid(rid)].add(key, value)
+            if (number + 1) % _TRANSACTION == 0 or number == known - 1:
                 for partition, each in enumerate(written):
-                    yield from ((partition, *batch) for batch in recipient_batches(each))
-                    each.clear()
+                    yield from ((partition, *record) for record in each.records())
+                written = [NewRecipients() for _ in begins]
 
     (shape,) = topic_shapes(admin(log.bootstrap_servers), [log.topic]).values()
 

@@ -29,7 +29,7 @@ from schemas.ids import recipient_key, rid_of
 from schemas.records import PARTITION_META, RECIPIENT_STATE
 from streams.core.changelog import META_KEY
 from streams.core.partition import FOLD_VERSION, PartitionState
-from streams.core.recipient_batches import read_recipients, recipient_batches
+from streams.core.recipient_batches import NewRecipients, read_recipients
 from streams.core.restore import Restore
 from streams.embedded.broker import EmbeddedBroker
 from streams.store.memory import MemoryRecipients
@@ -95,8 +95,11 @@ def fill(settings: WorkerSettings, count: int) -> int:
     people = recipients(count)
     while created := list(islice(people, _TRANSACTION)):
         number += len(created)
-        size += sum(len(key) + len(value) for key, value in created)
-        for key, value in recipient_batches(created):
+        new = NewRecipients()
+        for key, value in created:
+            size += len(key) + len(value)
+            new.add(key, value)
+        for key, value in new.records():
             producer.produce(settings.state, value, key, partition=0)
         meta = {"seq": 1 + number // _TRANSACTION, "applied": 2 * number, "topic_id": "bench"}
         meta |= {"partitions": 1, "fold_version": FOLD_VERSION}

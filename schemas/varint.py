@@ -16,9 +16,6 @@ _LAST: Final = tuple(
     bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14)
 )
 
-# The numbers from 0 that take one or two bytes.
-LONGS: Final = _LAST[::2]
-
 
 def encode_long(number: int) -> bytes:
     """Return *number* as Avro writes an int or a long."""
@@ -49,6 +46,26 @@ def decode_long(data: bytes, at: int) -> tuple[int, int]:
         rest |= (byte & 0x7F) << shift
         shift += 7
     return (rest >> 1) ^ -(rest & 1), at
+
+
+def span_of(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the bytes or the string at *at* begin and end; the end may lie past *data*'s.
+
+    IndexError and ValueError as `decode_long`, ValueError for a negative length.
+    """
+    # Nearly every length takes one byte or two; only these cases are written out.
+    size = data[at]
+    if size < 0x80:
+        at += 1
+    elif (more := data[at + 1]) < 0x80:
+        size = size & 0x7F | more << 7
+        at += 2
+    else:
+        size, at = decode_long(data, at)
+        size <<= 1
+    if size & 1 or size < 0:
+        raise ValueError("a negative length")
+    return at, at + (size >> 1)
 
 
 def encode_bytes(data: bytes) -> bytes:

@@ -8,7 +8,8 @@ from typing import Final
 from schemas.topics import MAX_ACK_ENTRIES
 
 _ONE: Final = b"\x02"
-_END: Final = b"\x00"
+# The end of a call's entries, and another call.
+_NEXT: Final = b"\x00\x02"
 _END_OF_ALL: Final = b"\x00\x00"
 
 
@@ -22,19 +23,21 @@ class Acks:
 
     _full: list[bytes] = field(default_factory=list)
     _pieces: list[bytes] = field(default_factory=list)
+    _entries: int = 0
     _request: bytes | None = None
 
-    def add(self, request: bytes, entry: bytes) -> None:
-        """Acknowledge an entry; *request* is its call's id and *entry* an EntryAck, as bytes."""
+    def add(self, request: bytes, entry: bytes, rid: bytes, outcome: bytes) -> None:
+        """Acknowledge an entry: its call and the fields of an EntryAck, as Avro has them."""
         if request == self._request:
-            self._pieces.append(_ONE + entry)
+            self._pieces += (_ONE, entry, rid, outcome)
         else:
-            end = _END if self._request is not None else b""
-            self._pieces.append(b"".join((end, _ONE, request, _ONE, entry)))
+            before = _ONE if self._request is None else _NEXT
+            self._pieces += (before, request, _ONE, entry, rid, outcome)
             self._request = request
-        if len(self._pieces) == MAX_ACK_ENTRIES:
+        self._entries += 1
+        if self._entries == MAX_ACK_ENTRIES:
             self._full = self.bodies()
-            self._pieces, self._request = [], None
+            self._pieces, self._entries, self._request = [], 0, None
 
     def bodies(self) -> list[bytes]:
         """Return everything acknowledged so far, split by size."""

@@ -23,7 +23,6 @@ from schemas.records import (
 from streams.core.dedup import dedup_key
 from streams.core.messages import context_of, encode_batch
 from streams.core.partition import FOLD_VERSION
-from streams.core.recipient_batches import recipient_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +49,7 @@ def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
 
 def seal(state: PartitionState, effects: Effects) -> None:
     """End a transaction's records: recipients, messages, mailings, then how far the state goes."""
-    effects.state += recipient_batches(effects.recipients)
+    effects.state += effects.recipients.records()
     for (queue_id, base_offset), batch in state.journals[-1].added.items():
         effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
     for orgid, mid in state.journals[-1].mailings:

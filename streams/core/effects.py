@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from streams.core.acks import Acks
+from streams.core.recipient_batches import NewRecipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,12 @@ class Replies:
 class Effects:
     """What belongs into one transaction of one partition, and the replies that precede it.
 
-    *recipients* are those it created (log key, framed RecipientState); *state* are changelog
-    records (key, value or None for a deletion) in the order they were decided, and all there are
-    once sealed; *sends* are (key, record).
+    *recipients* are those it created; *state* are changelog records (key, value or None for a
+    deletion) in the order they were decided, and all there are once sealed; *sends* are
+    (key, record).
     """
 
-    recipients: list[tuple[bytes, bytes]] = field(default_factory=list)
+    recipients: NewRecipients = field(default_factory=NewRecipients)
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)

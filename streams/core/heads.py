@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from schemas.errors import BadRecord
-from schemas.varint import decode_long
+from schemas.varint import decode_long, span_of
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -55,7 +55,7 @@ def read_head(data: bytes, at: int) -> Head:
         else:
             mid, at = decode_long(data, at)
         request_at = at
-        at, end = _span(data, at)
+        at, end = span_of(data, at)
         request = data[request_at:end]
         if not request.isascii():
             data[at:end].decode()
@@ -75,10 +75,10 @@ def read_head(data: bytes, at: int) -> Head:
             status, at = (status >> 1) ^ -(status & 1), at + 1
         else:
             status, at = decode_long(data, at)
-        at, end = _span(data, at)
+        at, end = span_of(data, at)
         context = data[at:end]
         stored_at = end
-        at, end = _span(data, end)
+        at, end = span_of(data, end)
         email = data[at:end].decode()
     except (IndexError, ValueError) as exc:
         raise BadRecord("TRUNCATED", "the record's bytes do not follow its schema") from exc
@@ -161,16 +161,3 @@ def _map_ends(data: bytes, at: i64) -> bool:
         at += 1 + (size >> 1)
         pairs -= 1
     return data[at] == 0 and at + 1 == length
-
-
-def _span(data: bytes, at: int) -> tuple[int, int]:
-    """Return where the bytes at *at* begin and end."""
-    length = data[at]
-    if length < 0x80:
-        at += 1
-    else:
-        length, at = decode_long(data, at)
-        length <<= 1
-    if length & 1 or length < 0:
-        raise ValueError
-    return at, at + (length >> 1)

@@ -43,7 +43,7 @@ def batch_of(value: bytes, today: Callable[[bytes], bytes]) -> Batch:
     batch = Batch(base_offset)
     for offset, rid_bytes, recipient, event in Batch(base_offset, count, record=value, items_at=at):
         batch.add(offset, rid_bytes, today(recipient) if recipient else b"", today(event))
-    batch.seal(b"")
+    encode_batch(batch)
     return batch
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from schemas.varint import LONGS, decode_long, encode_long
+from schemas.varint import decode_long, encode_long, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,13 +41,13 @@ class Batch:
 
     def add(self, offset: int, rid_bytes: bytes, recipient: bytes, event: bytes) -> None:
         """Add a message; *recipient* is empty when the event created it."""
-        delta, recipient_size, size = offset - self.base_offset, len(recipient), len(event)
+        recipient_size, size = len(recipient), len(event)
         self.parts += (
-            LONGS[delta] if delta < len(LONGS) else encode_long(delta),
+            encode_long(offset - self.base_offset),
             rid_bytes,
-            LONGS[recipient_size] if recipient_size < len(LONGS) else encode_long(recipient_size),
+            encode_long(recipient_size),
             recipient,
-            LONGS[size] if size < len(LONGS) else encode_long(size),
+            encode_long(size),
             event,
         )
         self.size += recipient_size + size
@@ -72,12 +72,11 @@ class Batch:
             rid_at = at
             _, at = decode_long(items, at)
             rid_bytes = items[rid_at:at]
-            size, at = decode_long(items, at)
-            recipient = items[at : at + size]
-            size, at = decode_long(items, at + size)
-            event = items[at : at + size]
-            at += size
-            yield self.base_offset + delta, rid_bytes, recipient, event
+            at, end = span_of(items, at)
+            recipient = items[at:end]
+            at, end = span_of(items, end)
+            yield self.base_offset + delta, rid_bytes, recipient, items[at:end]
+            at = end
 
 
 @dataclass(slots=True)

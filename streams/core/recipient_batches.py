@@ -6,39 +6,42 @@ test_fast_paths.py` holds both to fastavro.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.records import RECIPIENT_BATCH
-from schemas.varint import LONGS, decode_long, encode_long
+from schemas.varint import decode_long, encode_long, span_of
+from streams.core.queues import BATCH_BYTES
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-# Larger ones would save nothing more, and are all a compaction or a correction can take away.
-_BATCH_BYTES: Final = 64 * 1024
 _FRAME: Final = Framing().prefixes[RECIPIENT_BATCH]
 _PARTS: Final = 4
 
 
-def recipient_batches(recipients: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the changelog records of recipients, which are (log key, framed RecipientState)."""
-    parts: list[bytes] = []
-    size = 0
-    for key, value in recipients:
+@dataclass(slots=True)
+class NewRecipients:
+    """What a transaction created, written as it is created.
+
+    A record takes as much as one of messages: more would save nothing, and is all that a
+    compaction or a correction can take away.
+    """
+
+    _full: list[tuple[bytes, bytes]] = field(default_factory=list)
+    _parts: list[bytes] = field(default_factory=list)
+    _size: int = 0
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Add a recipient: its log key, and its framed RecipientState."""
         key_size, value_size = len(key), len(value)
-        parts += (
-            LONGS[key_size] if key_size < len(LONGS) else encode_long(key_size),
-            key,
-            LONGS[value_size] if value_size < len(LONGS) else encode_long(value_size),
-            value,
-        )
-        size += key_size + value_size
-        if size >= _BATCH_BYTES:
-            yield _record(parts)
-            parts, size = [], 0
-    if parts:
-        yield _record(parts)
+        self._parts += (encode_long(key_size), key, encode_long(value_size), value)
+        self._size += key_size + value_size
+        if self._size >= BATCH_BYTES:
+            self._full = self.records()
+            self._parts, self._size = [], 0
+
+    def records(self) -> list[tuple[bytes, bytes]]:
+        """Return the changelog records of all so far."""
+        return [*self._full, _record(self._parts)] if self._parts else self._full
 
 
 def _record(parts: list[bytes]) -> tuple[bytes, bytes]:
@@ -62,20 +65,8 @@ def read_recipients(value: bytes) -> tuple[list[bytes], list[bytes]]:
             count = -count
             _, at = decode_long(value, at)
         for _ in range(count):
-            at, end = _span(value, at)
+            at, end = span_of(value, at)
             keys.append(value[at:end])
-            at, end = _span(value, end)
+            at, end = span_of(value, end)
             values.append(value[at:end])
             at = end
-
-
-def _span(data: bytes, at: int) -> tuple[int, int]:
-    """Return where the bytes at *at* begin and end."""
-    size = data[at]
-    if size < 0x80:
-        return at + 1, at + 1 + (size >> 1)
-    more = data[at + 1]
-    if more < 0x80:
-        return at + 2, at + 2 + ((size & 0x7F | more << 7) >> 1)
-    length, at = decode_long(data, at)
-    return at, at + length

@@ -3,7 +3,7 @@
 A run takes what nearly every trigger is: of one mailing that takes triggers, for a subscriber, an
 address that is its own identity, every text below 64 bytes. It stops in front of anything else,
 without a trace of it, and the plain fold goes on from there.
-`tests/property/test_fast_paths.py` holds the two together; ``python -m bench.fold`` says what
+`tests/property/test_fold_properties.py` holds the two together; ``python -m bench.fold`` says what
 the loop gives.
 """
 
@@ -77,7 +77,7 @@ def fold_run(
         return start
     # What the loop asks for a million times is looked up once.
     get, put, key_of = state.recipients.get, state.recipients.put, state.recipients.key_of
-    acks, add_recipient = effects.replies.acks, effects.recipients.append
+    acks, new = effects.replies.acks, effects.recipients
     partition, partitions, orgid = state.partition, state.partitions, mailing.orgid
     at: i64 = len(head)
     own_keys, policy = b"%d:" % orgid, mailing.dedup
@@ -91,8 +91,9 @@ def fold_run(
     duplicates: i64 = 0
     end: i64
     entry_at: i64
+    stored_at: i64
     size: i64
-    byte: i64
+    high: i64
     count: i64 = len(records)
     last = state.applied
     # Everything is read and decided before the first write, so that leaving the loop, also by an
@@ -117,13 +118,12 @@ def fold_run(
             entry = value[entry_at:end]
             # Whom to answer, and who it is about.
             reply = _REPLIES[value[end]]
-            byte = value[end + 2]
             if reply == _UNUSUAL:
                 break
             by_address = value[end + 1] == 0
             status = b""
             if by_address:
-                status = _KEPT_STATUSES.get(byte, b"")
+                status = _KEPT_STATUSES.get(value[end + 2], b"")
                 if not status:
                     break
                 end += 3
@@ -144,12 +144,12 @@ def fold_run(
             size = value[end]
             if size >= 0x80:
                 end += 1
-                byte = value[end]
-                if not 0 < byte < 0x80:
+                high = value[end]
+                if not 0 < high < 0x80:
                     break
-                size += (byte - 1) << 7
-            entry_at = end + 1 + (size >> 1)
-            context, stored = value[end + 1 : entry_at], value[entry_at:]
+                size += (high - 1) << 7
+            stored_at = end + 1 + (size >> 1)
+            context, stored = value[end + 1 : stored_at], value[stored_at:]
             if size & 1 or not (stored.isascii() or stored.decode()):
                 break
             size = stored[0]
@@ -186,7 +186,8 @@ def fold_run(
                 same = dedup_key(policy, rid_bytes, context)
             # From here on it is written.
             last = offset
-            if same in seen:
+            # Nothing of somebody new can wait.
+            if recipient is not None and same in seen:
                 duplicates += 1
                 outcome = _DUPLICATE
             else:
@@ -200,14 +201,14 @@ def fold_run(
                 if recipient is None:
                     recipient = b"".join((RECIPIENT_FRAME, rid_bytes, status, stored))
                     put(key, recipient, rid)
-                    add_recipient((key, recipient))
+                    new.add(key, recipient)
                     created += 1
                     outcome = _CREATED
                 else:
                     known += 1
                     outcome = _KNOWN
             if reply >= 0:
-                acks[reply].add(request, entry + rid_bytes + outcome)
+                acks[reply].add(request, entry, rid_bytes, outcome)
             index += 1
     except (MemoryError, OSError, StateError):
         raise

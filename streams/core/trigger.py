@@ -94,7 +94,7 @@ def _trigger_by_address(
         same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
         _keep(state, mailing, trigger, offset, same, rid_bytes, b"")
     state.recipients.put(key, value, rid)
-    effects.recipients.append((key, value))
+    effects.recipients.add(key, value)
     mailing.triggered += 1
     mailing.created += 1
     acknowledge(effects, trigger, outcome, rid_bytes)
@@ -175,5 +175,6 @@ def acknowledge(
     """Tell the caller what became of an entry, when there is one who waits."""
     if trigger.head.reply_partition < 0:
         return
-    entry = encode_long(trigger.head.entry) + rid_bytes + _OUTCOME_BYTES[outcome]
-    effects.replies.acks[trigger.head.reply_partition].add(trigger.head.request, entry)
+    effects.replies.acks[trigger.head.reply_partition].add(
+        trigger.head.request, encode_long(trigger.head.entry), rid_bytes, _OUTCOME_BYTES[outcome]
+    )

@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -246,21 +247,24 @@ class Source:
         found: dict[int, list[LogRecord]] = {}
         # The client hands records over in runs of one partition.
         for partition, run in groupby(messages, Message.partition):
-            records = found.setdefault(partition or 0, [])
-            for message in run:
-                if message.error() is None:
-                    records.append(
-                        (message.offset(), message.key(), message.value(), message.timestamp()[1])  # type: ignore[arg-type]
-                    )
-                elif _is_end(message):
-                    self.positions[partition or 0] = message.offset() or 0
-                else:
-                    _check(message)
-        found = {partition: records for partition, records in found.items() if records}
+            batch = list(run)
+            if any(map(Message.error, batch)):
+                batch = self._without_events(partition or 0, batch)
+            if batch:
+                found.setdefault(partition or 0, []).extend(_records(batch))
         for partition, records in found.items():
             end = records[-1][0] + 1
             self.positions[partition] = max(end, self.positions.get(partition, 0))
         return found
+
+    def _without_events(self, partition: int, messages: list[Message]) -> list[Message]:
+        """Hear what messages without a record say; return the others."""
+        for message in messages:
+            if _is_end(message):
+                self.positions[partition] = message.offset() or 0
+            elif message.error() is not None:
+                _check(message)
+        return [message for message in messages if message.error() is None]
 
     def _put(self, take: Take, size: int = 0) -> None:
         with self._lock:
@@ -395,6 +399,13 @@ class Source:
     ) -> None:
         with self._lock:
             self._orders.append(lambda c: self._begin_delivery(c, state, incarnation, tries))
+
+
+def _records(messages: list[Message]) -> Iterator[LogRecord]:
+    # No line of Python runs for a record: half the time of a loop.
+    times = map(itemgetter(1), map(Message.timestamp, messages))
+    columns = (map(field, messages) for field in (Message.offset, Message.key, Message.value))
+    return zip(*columns, times, strict=True)
 
 
 def _parts(records: list[LogRecord]) -> list[list[LogRecord]]:

@@ -10,7 +10,7 @@ from schemas.framing import Framing
 from schemas.records import RECIPIENT_STATE, Status
 from schemas.varint import encode_bytes, encode_long
 from streams.core.changelog import META_KEY
-from streams.core.recipient_batches import recipient_batches
+from streams.core.recipient_batches import NewRecipients
 from streams.core.recipients import pack
 
 if TYPE_CHECKING:
@@ -31,9 +31,17 @@ def put(table: RecipientTable, key: bytes, value: bytes, rid: int) -> tuple[byte
     return key, value
 
 
+def batches_of(*written: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """The changelog records of recipients that one transaction created."""
+    new = NewRecipients()
+    for key, value in written:
+        new.add(key, value)
+    return new.records()
+
+
 def settle(table: RecipientTable, *written: tuple[bytes, bytes], offset: int = 9) -> None:
     """Keep the oldest transaction, as the worker does once it is in the changelog."""
-    table.keep([*recipient_batches(written), (META_KEY, b"meta")], offset)
+    table.keep([*batches_of(*written), (META_KEY, b"meta")], offset)
     table.commit()
 
 

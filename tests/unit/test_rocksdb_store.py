@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streams.core.changelog import META_KEY
-from streams.core.recipient_batches import recipient_batches
 from streams.store import rocksdb
 from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
 from streams.store.rocksdb import RocksRecipients
@@ -18,6 +17,7 @@ from tests.suites.recipient_table import (
     ANN,
     BOB,
     RecipientTableSuite,
+    batches_of,
     load,
     put,
     recipient,
@@ -66,7 +66,7 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
     record = put(table, BOB, recipient(2048), 2048)
     table.keep(
         [
-            *recipient_batches([record]),
+            *batches_of(record),
             (b"m:2:1", b"one"),
             (b"p:2:1:1:5", b"two"),
             (META_KEY, b"last"),
