@@ -18,6 +18,7 @@ from schemas.topics import ACK_PARTITIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from producers.log import Event
     from producers.outgoing import Slice
     from producers.settings import ClientSettings
     from producers.waiting import Waiting
@@ -46,6 +47,9 @@ class Exchange:
         self._calls = calls
         self._log = log
         self._replies = replies
+        self._loop = asyncio.get_running_loop()
+        # Events in their order, by partition and by whether their delivery is to be reported.
+        self._outbox: dict[tuple[int, bool], list[Event]] = {}
 
     @classmethod
     async def open(cls, settings: ClientSettings) -> Exchange:
@@ -74,6 +78,7 @@ class Exchange:
 
     async def close(self) -> None:
         """Let go of the log; calls under way end as not acknowledged."""
+        self._send()
         await asyncio.to_thread(self._log.close)
         await asyncio.to_thread(self._replies.close)
 
@@ -106,7 +111,19 @@ class Exchange:
                 pass
 
     def _produce(self, piece: Slice, *, report: bool) -> None:
+        """Put events into the outbox, which goes to the producer when the loop comes round again.
+
+        So the calls that a turn of the loop has begun share requests to the broker, fetches of the
+        worker and answers, and a call that is alone waits for nobody.
+        """
+        if not self._outbox:
+            self._loop.call_soon(self._send)
         for partition, events in piece.batches:
+            self._outbox.setdefault((partition, report), []).extend(events)
+
+    def _send(self) -> None:
+        outbox, self._outbox = self._outbox, {}
+        for (partition, report), events in outbox.items():
             refused = self._log.produce(events, partition=partition, report=report)
             if refused:
                 self._calls.reported(refused)

@@ -38,6 +38,9 @@ log = logging.getLogger("mailing_trigger.worker.engine")
 # its readers wait.
 _MAX_EVENTS = 16_000
 _MAX_BYTES = 64 * 1024 * 1024
+# From one transaction to the next. Answers do not wait for it, so where there is little to do it
+# only decides how many calls share the 20 requests or so that one costs.
+_SHIP_EVERY_S = 0.1
 # Sends of an invocation that join a transaction: some 10 ms of work, so triggers wait no longer.
 _DRAIN_SLICE = 1_000
 # Longer than a transaction takes to be written or given up.
@@ -80,6 +83,8 @@ class Engine:
         self.owned: dict[int, Owned] = {}
         self._building: Transaction | None = None
         self._shipping: asyncio.Task[None] | None = None
+        # The last transaction began a moment ago.
+        self._pausing = False
         # A spent producer is being replaced, which waits for the broker; nothing is shipped.
         self._renewing: asyncio.Task[None] | None = None
         self._metadata: object = None
@@ -156,8 +161,8 @@ class Engine:
     async def _step(self) -> bool:
         """Do the next piece of work; return whether to look for more at once.
 
-        What is built while a transaction is being written is shipped when that ends: the wake-up
-        comes with it.
+        What is built while a transaction is being written, or has just been, is shipped when that
+        is over: the wake-up comes with it.
         """
         taken = None
         if self._has_room():
@@ -173,13 +178,17 @@ class Engine:
             for chunk in taken.chunks:
                 await self._fold(chunk, taken)
         drained = self._drain()
-        if self._building is not None and self._shipping is None and self._renewing is None:
+        if self._building is not None and self._may_ship():
             self._ship()
         return taken is not None or drained
 
     def _has_room(self) -> bool:
         building = self._building
         return building is None or (building.events < _MAX_EVENTS and building.size < _MAX_BYTES)
+
+    def _may_ship(self) -> bool:
+        pausing = self._pausing and self._has_room()
+        return self._shipping is None and self._renewing is None and not pausing
 
     def _adopt(self, adoption: Adoption) -> None:
         partition = adoption.state.partition
@@ -292,8 +301,15 @@ class Engine:
             part.fold.seal(part.effects)
             part.applied = part.fold.state.applied
             transaction.offsets.append(self.source.stamped(part.fold.state))
+        if not self._pausing:
+            self._pausing = True
+            asyncio.get_running_loop().call_later(_SHIP_EVERY_S, self._end_pause)
         self._shipping = asyncio.ensure_future(self._write(transaction))
         self._shipping.add_done_callback(self._written)
+
+    def _end_pause(self) -> None:
+        self._pausing = False
+        self._wakeup.set()
 
     async def _write(self, transaction: Transaction) -> None:
         loop = asyncio.get_running_loop()
