@@ -27,25 +27,30 @@ _MIB = 1024 * 1024
 # All partitions of a process share it. A block that is not in it comes from the page cache.
 _BLOCK_CACHE_BYTES = 128 * _MIB
 _DISK = ("No space left", "Permission denied", "Read-only file system", "Too many open files")
-# What a kill loses at most, twice over, and reads again from the changelog: under a second.
 _MEMTABLE_BYTES = 32 * _MIB
+# Of a memtable's size, for a filter of some 100 bits a key.
+_MEMTABLE_FILTER = 0.1
 
 
-def open_database(path: Path, *, bulk: bool = False) -> Rdict:
-    """Open the database at *path*, made when it is not there.
-
-    *bulk* is for filling one that is not read meanwhile.
-    """
-    chosen = _options(bulk=bulk)
+def open_database(path: Path) -> Rdict:
+    """Open the database at *path*, made when it is not there."""
+    chosen = _options()
     # Unless its column family is named, rocksdict opens it with the options it had before.
     return Rdict(str(path), chosen, {"default": chosen})
 
 
-def _options(*, bulk: bool) -> Options:
+def _options() -> Options:
     chosen = Options(raw_mode=True)
     chosen.create_if_missing(True)
-    chosen.set_write_buffer_size(2 * _MEMTABLE_BYTES if bulk else _MEMTABLE_BYTES)
+    chosen.set_write_buffer_size(_MEMTABLE_BYTES)
     chosen.set_max_write_buffer_number(3)
+    # A list that is sorted when it is full, on RocksDB's own thread: 0.6 us a record on ours
+    # instead of 2.8. A look-up in it would sort a copy of it: so we look for nothing that may be
+    # there, and a filter says of the rest that it is not.
+    chosen.set_memtable_factory(MemtableFactory.vector())
+    chosen.set_allow_concurrent_memtable_write(False)
+    chosen.set_memtable_prefix_bloom_ratio(_MEMTABLE_FILTER)
+    chosen.set_memtable_whole_key_filtering(True)
     # Half the disk of none, at the same speed within what could be measured.
     chosen.set_compression_type(DBCompressionType.lz4())
     chosen.set_block_based_table_factory(_tables())
@@ -54,11 +59,6 @@ def _options(*, bulk: bool) -> Options:
     chosen.set_max_log_file_size(_MIB)
     chosen.set_keep_log_file_num(2)
     chosen.set_stats_dump_period_sec(0)
-    if bulk:
-        # A list that is sorted when it is full, on RocksDB's own thread: 0.6 us a record on ours
-        # instead of 2.8. Reading from it would take a look at each.
-        chosen.set_memtable_factory(MemtableFactory.vector())
-        chosen.set_allow_concurrent_memtable_write(False)
     return chosen
 
 

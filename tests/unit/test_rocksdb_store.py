@@ -58,6 +58,7 @@ class TestSmallCache(TestRocksRecipients):
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rocksdb, "_CACHED", 1)
         monkeypatch.setattr(rocksdb, "_BATCH", 2)
+        monkeypatch.setattr(rocksdb, "_GATHERED", 1)
 
 
 def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, path: Path) -> None:
