@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from producers.bridge.backlog import Backlog
 from producers.bridge.problems import Problem, too_busy
 from schemas.topics import MAX_BODY_BYTES, MAX_ENTRIES, MIB
 
@@ -43,17 +45,27 @@ class Admission:
         self.calls = 0
         self.body_bytes = 0
         self.entries = 0
+        self._backlog = Backlog(limits.entries)
 
     @contextmanager
     def ticket(self) -> Iterator[Ticket]:
         """Count a call, and what it takes through its ticket, until the block ends."""
         if self.calls >= self.limits.calls:
             raise too_busy("too many calls at once")
+        if self.entries >= self._backlog.size:
+            raise too_busy("too many recipients are waiting")
         ticket = Ticket(self)
         self.calls += 1
         try:
             yield ticket
         finally:
+            if ticket.entries:
+                self._backlog.answered(
+                    ticket.entries,
+                    sent_at=ticket.sent_at,
+                    at=time.monotonic(),
+                    waiting=self.entries,
+                )
             self.calls -= 1
             self.body_bytes -= ticket.body_bytes
             self.entries -= ticket.entries
@@ -66,6 +78,7 @@ class Ticket:
         self._admission = admission
         self.body_bytes = 0
         self.entries = 0
+        self.sent_at = 0.0
 
     def take_bytes(self, count: int) -> None:
         if self._admission.body_bytes + count > self._admission.limits.body_bytes:
@@ -78,6 +91,7 @@ class Ticket:
             raise too_busy("too many recipients at once")
         self._admission.entries += count
         self.entries += count
+        self.sent_at = time.monotonic()
 
 
 async def read_body(request: Request, ticket: Ticket, limits: Limits) -> bytes:
