@@ -45,6 +45,9 @@ CHUNK_RECORDS = 1_000
 _QUEUE_FETCHES = 8
 _QUEUE_BYTES = 64 * 1024 * 1024
 _POLL_S = 0.1
+# From one fetch to the next: calls that come within it share an acknowledgement and all requests on
+# its way. One that comes alone does not wait.
+_FETCH_EVERY_S = 0.004
 _TAKEOVER_LIMIT_S = 300.0
 
 
@@ -116,6 +119,7 @@ class Source:
         self._incarnations: dict[int, int] = {}
         self._orders: deque[Callable[[Consumer], None]] = deque()
         self._stopping = False
+        self._fetched_at = 0.0
         # Used by the consumer's thread alone.
         self._rebalances = 0
         self._delivering: dict[int, int] = {}
@@ -225,6 +229,8 @@ class Source:
         first = consumer.poll(_POLL_S)
         if first is None:
             return
+        time.sleep(max(self._fetched_at + _FETCH_EVERY_S - time.monotonic(), 0))
+        self._fetched_at = time.monotonic()
         messages = [first, *consumer.consume(FETCH_RECORDS - 1, 0)]
         by_partition = self._sorted(messages)
         if not by_partition:
