@@ -232,9 +232,9 @@ def _damage(cluster: Cluster) -> None:
 
 def _changelog_id(path: Path) -> str:
     """What a database says whose it is, read from outside."""
-    from rocksdict import Options, Rdict
+    from streams.store.rocksdb_options import open_database
 
-    database = Rdict(str(path), Options(raw_mode=True))
+    database = open_database(path)
     about = database[b"about"]
     database.close()
     return str(re.search(rb'"([^"]+ \d+)"', about)[1], "ascii")  # type: ignore[index]
