@@ -225,7 +225,8 @@ def test_ctrl_c_keeps_what_was_acknowledged(kafka: Broker, topics: str, tmp_path
         return created(name, event, message) if int(event["email"][1:7]) < 2 * BLOCK else []
 
     async def interrupted() -> None:
-        settings = ClientSettings(kafka.bootstrap_servers, topics)
+        # Nothing is given up before it is cancelled, however slow the machine.
+        settings = ClientSettings(kafka.bootstrap_servers, topics, ack_timeout_s=60)
         async with TriggerClient(settings) as client:
             work = asyncio.create_task(import_file(client, path, orgid=2, mid=1))
             await asyncio.to_thread(
