@@ -75,5 +75,5 @@ def encode_bytes(data: bytes) -> bytes:
 
 def decode_text(data: bytes) -> str:
     """Return the string that begins *data*, as Avro writes one."""
-    length, at = decode_long(data, 0)
-    return data[at : at + length].decode()
+    at, end = span_of(data, 0)
+    return data[at:end].decode()

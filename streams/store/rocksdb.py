@@ -16,7 +16,7 @@ import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from itertools import chain, filterfalse, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rocksdict import WriteBatch
 
@@ -153,16 +153,15 @@ class RocksRecipients:
         # Not a difference of sets, which would walk through all of the cache: it is no plain
         # dictionary.
         is_cached = self._values.__contains__
-        unknown = set(filterfalse(is_cached, keys))
-        unknown.discard(None)
+        unknown: set[Any] = set(filterfalse(is_cached, keys))
         named = {key: rid for key in unknown if key and (rid := _rid_named(key))}
         if named:
             self._cache_keys(set(filterfalse(self._keys.__contains__, named.values())))
             unknown.difference_update(named)
             keys_of = (self._keys[rid] for rid in named.values())
             unknown.update(filterfalse(is_cached, keys_of))
-            unknown.discard(None)
-        self._cache_values(cast("set[bytes]", unknown))
+        unknown.discard(None)
+        self._cache_values(unknown)
 
     def put(self, key: bytes, value: bytes, rid: int) -> None:
         writes = self._open[-1]
@@ -270,20 +269,27 @@ class RocksRecipients:
             self._db.flush(wait=False)
 
     def _cache_values(self, keys: set[bytes]) -> None:
-        for written in (self._gathered.values, self._leaving.values):
-            missing = keys.difference(written)
-            self._values.update({key: written[key] for key in keys - missing})
-            keys = missing
-        wanted = list(keys)
-        self._values.update(zip(wanted, self._read([b"r:" + key for key in wanted]), strict=True))
+        newest_first = self._gathered.values, self._leaving.values
+        self._cache(self._values, keys, newest_first, b"r:".__add__)
 
     def _cache_keys(self, rids: set[int]) -> None:
-        for written in (self._gathered.keys, self._leaving.keys):
-            missing = rids.difference(written)
-            self._keys.update({rid: written[rid] for rid in rids - missing})
-            rids = missing
-        wanted = list(rids)
-        self._keys.update(zip(wanted, self._read([_rid_key(rid) for rid in wanted]), strict=True))
+        newest_first = self._gathered.keys, self._leaving.keys
+        self._cache(self._keys, rids, newest_first, _rid_key)
+
+    def _cache(
+        self,
+        cache: _Reading,
+        unknown: set[Any],
+        newest_first: tuple[dict[Any, bytes], ...],
+        on_disk: Callable[[Any], bytes],
+    ) -> None:
+        """Put into *cache* what was written last, else what lies under the key *on_disk* gives."""
+        for written in newest_first:
+            missing = unknown.difference(written)
+            cache.update({key: written[key] for key in unknown - missing})
+            unknown = missing
+        wanted = list(unknown)
+        cache.update(zip(wanted, self._read(list(map(on_disk, wanted))), strict=True))
 
     def _read(self, keys: list[Any]) -> list[bytes | None]:
         if not keys:

@@ -119,8 +119,8 @@ class Source:
         self._incarnations: dict[int, int] = {}
         self._orders: deque[Callable[[Consumer], None]] = deque()
         self._stopping = False
-        self._fetched_at = 0.0
         # Used by the consumer's thread alone.
+        self._fetched_at = 0.0
         self._rebalances = 0
         self._delivering: dict[int, int] = {}
         self._fetched: set[int] = set()

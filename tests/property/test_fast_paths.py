@@ -16,7 +16,8 @@ from schemas.varint import decode_text, encode_long
 from streams.core.heads import Head, profile_is_sound, read_head
 from streams.core.messages import batch_of, check_profile, encode_batch
 from streams.core.queues import Batch
-from streams.core.recipient_batches import NewRecipients, read_recipients
+from streams.core.recipient_batches import read_recipients
+from tests.suites.recipient_table import batches_of
 
 CODEC = Codec()
 SCHEMA = current_schema(RECIPIENT_TRIGGERED)
@@ -130,10 +131,7 @@ def test_recipients_written_and_read_by_hand_are_what_fastavro_reads_and_writes(
     written = [(key, first + rest) for key, rest in people]
     read_by_fastavro: list[dict[str, bytes]] = []
     read_by_hand = []
-    new = NewRecipients()
-    for person in written:
-        new.add(*person)
-    for key, value in new.records():
+    for key, value in batches_of(*written):
         assert key == b"b:1024"
         name, batch = CODEC.decode(value)
         assert CODEC.encode(name, batch) == value
