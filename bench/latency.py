@@ -13,7 +13,7 @@ import msgspec
 from rich.table import Table
 
 from bench import client_load
-from bench.bridge_capacity import closed
+from bench.bridge_capacity import WARM_UP_S, closed
 from bench.bridges import OTHER_MID, Bridge, ours, put_load
 from bench.http_calls import ORGID, recipient
 from bench.report import Measured
@@ -51,7 +51,7 @@ def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measu
     shares = (0.1, 0.25, 0.5, 0.75, 0.9) if full else (0.1, 0.5)
     rows = []
     with ours(broker) as bridge:
-        capacity = closed(bridge, 1, seconds=seconds / 2, warm_up_s=4.0).goodput
+        capacity = closed(bridge, 1, seconds=seconds / 2, warm_up_s=WARM_UP_S).goodput
         tell(f"capacity: {capacity:,.0f} calls/s on 64 connections")
         for share in shares:
             rows.append(_over_http("over HTTP", bridge, capacity, share, seconds))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.table import Table
 
-from bench.bridge_capacity import closed
+from bench.bridge_capacity import WARM_UP_S, closed
 from bench.bridges import Bridge, ours, put_load
 from bench.processes import resident_bytes
 from bench.report import Measured
@@ -50,7 +50,7 @@ def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measu
     rows: list[Row] = []
     for recipients in (1, 100):
         with ours(broker) as bridge:
-            peak = closed(bridge, recipients, seconds=seconds / 2, warm_up_s=4.0).goodput
+            peak = closed(bridge, recipients, seconds=seconds / 2, warm_up_s=WARM_UP_S).goodput
             tell(f"capacity: {peak:,.0f} calls/s of {recipients}")
             for factor in _FACTORS:
                 row = _row(bridge, recipients, peak, factor, seconds)

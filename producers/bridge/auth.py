@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from producers.bridge.credentials import User
 from producers.bridge.passwords import PasswordHash, unmatchable
-from producers.bridge.problems import Problem, too_busy
+from producers.bridge.problems import Problem, TooBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class Authenticator:
         task = self._running.get(digest)
         if task is None:
             if len(self._running) >= CHECKS_WAITING:
-                raise too_busy("too many passwords are being checked")
+                raise TooBusy("too many passwords are being checked")
             task = asyncio.create_task(self._verify(digest, name, password))
             self._running[digest] = task
             task.add_done_callback(lambda _: self._running.pop(digest))

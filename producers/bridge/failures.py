@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from producers.bridge.problems import Problem, too_busy
+from producers.bridge.problems import Problem, TooBusy
 from producers.contract.errors import Code, ContractError
 from producers.errors import (
     ClientError,
@@ -55,7 +55,7 @@ def as_problem(exc: Exception) -> Problem:
 def _of_the_client(exc: ClientError) -> Problem:
     match exc:
         case Overloaded():
-            return too_busy("too many recipients are on their way")
+            return TooBusy("too many recipients are on their way")
         case LogUnavailable(produced=produced):
             added = "some of the call may have been" if produced else "nothing was"
             return Problem(503, "LOG_UNAVAILABLE", f"the log does not answer; {added} added")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from producers.bridge.backlog import Backlog
-from producers.bridge.problems import Problem, too_busy
+from producers.bridge.problems import Problem, TooBusy
 from schemas.topics import MAX_BODY_BYTES, MAX_ENTRIES, MIB
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class Admission:
     def ticket(self) -> Iterator[Ticket]:
         """Count a call, and what it takes through its ticket, until the block ends."""
         if self.calls >= self.limits.calls:
-            raise too_busy("too many calls at once")
+            raise TooBusy("too many calls at once")
         if self.entries >= self._backlog.size:
-            raise too_busy("too many recipients are waiting")
+            raise TooBusy("too many recipients are waiting")
         ticket = Ticket(self)
         self.calls += 1
         try:
@@ -82,13 +82,13 @@ class Ticket:
 
     def take_bytes(self, count: int) -> None:
         if self._admission.body_bytes + count > self._admission.limits.body_bytes:
-            raise too_busy("too many bytes of bodies at once")
+            raise TooBusy("too many bytes of bodies at once")
         self._admission.body_bytes += count
         self.body_bytes += count
 
     def take_entries(self, count: int) -> None:
         if self._admission.entries + count > self._admission.limits.entries:
-            raise too_busy("too many recipients at once")
+            raise TooBusy("too many recipients at once")
         self._admission.entries += count
         self.entries += count
         self.sent_at = time.monotonic()

@@ -53,6 +53,8 @@ class Problem(Exception):
         return Response(msgspec.json.encode(document), self.status, headers, MEDIA_TYPE)
 
 
-def too_busy(what: str) -> Problem:
-    """Return the refusal of a call that would be one too many."""
-    return Problem(429, "TOO_MANY_REQUESTS", f"{what}; try again in {RETRY_AFTER_S} s")
+class TooBusy(Problem):
+    """A call is one too many."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(429, "TOO_MANY_REQUESTS", f"{what}; try again in {RETRY_AFTER_S} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from starlette.responses import Response
 
 from producers.bridge.gate import authorize
 from producers.bridge.limits import read_body
-from producers.bridge.problems import Problem
+from producers.bridge.pace import Pace
+from producers.bridge.problems import Problem, TooBusy
 from producers.contract.answers import answer
 from producers.contract.formats import write_ids
 from producers.contract.media import kind_of
@@ -44,6 +46,7 @@ class Trigger:
         self._readiness = readiness
         self._metrics = metrics
         self._reader = ThreadPoolExecutor(1, "read-call")
+        self._pace = Pace()
 
     async def trigger(self, request: Request, *, suffix: str | None) -> Response:
         """Answer one call; the checks come in the order that the contract gives them."""
@@ -52,11 +55,15 @@ class Trigger:
         content_type = request.headers.get("content-type")
         kind_of(content_type)
         refuse_compressed(request)
-        with self._admission.ticket() as ticket:
-            body = await read_body(request, ticket, self._admission.limits)
-            call = await self._read(body, content_type)
-            ticket.take_entries(call.size)
-            given = await self._submit(call, parameters.orgid, parameters.mid)
+        try:
+            with self._admission.ticket() as ticket:
+                body = await read_body(request, ticket, self._admission.limits)
+                call = await self._read(body, content_type)
+                ticket.take_entries(call.size)
+                given = await self._submit(call, parameters.orgid, parameters.mid)
+        except TooBusy:
+            await asyncio.sleep(self._pace.wait_s(time.monotonic()))
+            raise
         added = sum(rid is not None for rid in given.ids)
         self._metrics.entries(added, call.size - added)
         if given.status != 200:

@@ -312,6 +312,52 @@ def test_more_than_fits_at_once_is_a_429_and_fits_again_later(
         bridge.good_call()
 
 
+def test_refused_by_its_head_alone_a_connection_goes_on() -> None:
+    with (
+        running(StandIn(hold=True), limits=Limits(calls=1)) as bridge,
+        socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as first,
+        socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as second,
+    ):
+        first.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD)
+        eventually(lambda: bridge.client.calls)
+        # The body comes after the refusal, and is nothing that follows it.
+        second.sendall(head(f"Content-Length: {len(GOOD)}"))
+        refused = reply(second)
+        second.sendall(GOOD + head(f"Content-Length: {len(GOOD)}") + GOOD)
+        again = reply(second)
+        other = bridge.http.get("/healthz")
+        bridge.client.release()
+        bridge.client.hold = False
+        taken = reply(first)
+        second.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD)
+        later = reply(second)
+        counted = bridge.http.get("/metrics").text
+
+    assert refused.startswith(b"HTTP/1.1 429 ")
+    assert again.startswith(b"HTTP/1.1 429 ")
+    assert other.status_code == 200
+    assert taken.startswith(b"HTTP/1.1 200 ")
+    assert later.startswith(b"HTTP/1.1 200 ")
+    assert 'requests_total{route="/v3.7/mailing/trigger",status="429"} 2.0' in counted
+
+
+def test_refused_by_its_head_alone_a_last_request_ends_its_connection() -> None:
+    with (
+        running(StandIn(hold=True), limits=Limits(calls=1)) as bridge,
+        socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as first,
+        socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as second,
+    ):
+        first.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD)
+        eventually(lambda: bridge.client.calls)
+        second.sendall(head(f"Content-Length: {len(GOOD)}", "Connection: close") + GOOD)
+        answer = b"".join(iter(lambda: second.recv(65_536), b""))
+        bridge.client.release()
+        reply(first)
+
+    assert answer.startswith(b"HTTP/1.1 429 ")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
 def test_a_caller_that_goes_away_in_mid_body_leaves_nothing_behind(bridge: Bridge) -> None:
     with socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as connection:
         connection.sendall(head("Content-Length: 1000") + b"[" * 500)
