@@ -23,7 +23,12 @@ _OURS, _PEERS = "#1f6f8b", "#b8b8b8"
 
 def draw() -> list[Path]:
     """Draw every picture whose figures are there; return the files."""
-    drawings = {"backlog": _throughput, "machine": _throughput, "growth": _growth}
+    drawings = {
+        "backlog": _throughput,
+        "machine": _throughput,
+        "latency": _latency,
+        "growth": _growth,
+    }
     _IMAGES.mkdir(parents=True, exist_ok=True)
     drawn = []
     for scenario, drawing in drawings.items():
@@ -63,6 +68,30 @@ def _throughput(axes: Axes, figures: dict[str, Any]) -> None:
         axes.plot([low, high], [place, place], color="black", linewidth=1)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("events a second")
+
+
+def _latency(axes: Axes, figures: dict[str, Any]) -> None:
+    rows = sorted(figures["rows"], key=lambda row: row["rate"])
+    over_http = [row for row in rows if row["what"] == "over HTTP"]
+    for percentile, shade in (("p50", 1.0), ("p90", 0.7), ("p99", 0.4)):
+        axes.plot(
+            [row["rate"] for row in over_http],
+            [row["latency_ms"][percentile] for row in over_http],
+            color=_OURS,
+            alpha=shade,
+            marker="o",
+            label=f"over HTTP, {percentile}",
+        )
+    for row in rows:
+        if row["what"] != "over HTTP":
+            between = [row["latency_ms"][percentile] for percentile in ("p50", "p99")]
+            axes.plot([row["rate"]] * 2, between, color="black", linewidth=1, marker="_")
+            axes.annotate(f" {row['what']}, p50 to p99", (row["rate"], between[1]), size=7)
+    axes.set_yscale("log")
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"calls of one recipient a second; {figures['capacity']:,} are the capacity")
+    axes.set_ylabel("ms from when a call was due to its answer")
+    axes.legend()
 
 
 def _growth(axes: Axes, figures: dict[str, Any]) -> None:

@@ -88,6 +88,8 @@ async def exchange_blocks(
     try:
         while True:
             while more and (not started or on_their_way + BLOCK <= window.size):
+                if not started:
+                    await asyncio.sleep(window.pause_s)
                 block = await anext(blocks, None)
                 if block is None:
                     more = False

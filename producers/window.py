@@ -1,40 +1,60 @@
 """How many entries a bulk call may have on their way, so that others need not wait behind them.
 
-The log is first in, first out: what a call in between waits for is what bulk has put before it.
-So the window grows while answers come quickly and shrinks when they do not, as TCP's does.
+The log is first in, first out: what a call in between waits for is what bulk has put before it, and
+so is the CPU they share. So bulk takes what is left, as LEDBAT (RFC 6817) does: its window grows
+while answers take hardly longer than they ever did, and shrinks when they do.
 """
 
 from __future__ import annotations
 
+from collections import deque
+
 BLOCK = 250  # entries produced and answered together: about 2 ms of a worker's time
-# Never closes further: a worker folds these in about 10 ms, and less would leave it idle between.
-MIN_WINDOW = 4 * BLOCK
+# Less than a block is one with a pause after it; still a thousand entries a second and more.
+MIN_WINDOW = BLOCK / 16
 MAX_WINDOW = 50_000
-# A call in between waits for about as long as the answers of bulk take.
-TARGET_S = 0.05
+# Answers may take this much longer than the quickest: a queue of a block or two. Twice as much lets
+# an import be a fifth quicker alone, and calls beside it take twice as long.
+QUEUE_S = 0.005
+# One answer is late for many reasons; a queue makes them all late.
+_LATEST = 3
 _SHRINK = 0.7
+_GROW_BELOW_A_BLOCK = 1.5
+_LONGEST_PAUSE_S = 0.25
 
 
 class Window:
     """A window in entries; it is told of every block's answer and knows no clock."""
 
     def __init__(self) -> None:
-        self.size = float(MIN_WINDOW)
+        self.size = float(BLOCK)
         self._starting = True
         self._shrunk_at = 0.0
         self._quickest_s = float("inf")
+        self._delays_s: deque[float] = deque(maxlen=_LATEST)
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait with the next block when there is none on its way."""
+        if self.size >= BLOCK:
+            return 0.0
+        delay_s = self._delays_s[-1] if self._delays_s else _LONGEST_PAUSE_S
+        return min(delay_s * (BLOCK / self.size - 1), _LONGEST_PAUSE_S)
 
     def answered(self, *, sent_at: float, answered_at: float) -> None:
         """Adapt to a block that was sent and completely answered at these times, in seconds."""
-        delay_s = answered_at - sent_at
+        self._delays_s.append(answered_at - sent_at)
+        delay_s = min(self._delays_s)
+        # Over a long line even a lone block takes its time.
         self._quickest_s = min(self._quickest_s, delay_s)
-        # Over a long line even a lone block takes longer than the target.
-        if delay_s <= max(TARGET_S, 2 * self._quickest_s):
+        if delay_s > self._quickest_s + QUEUE_S:
+            self.slower(sent_at=sent_at, at=answered_at)
+        elif self.size < BLOCK:
+            self.size *= _GROW_BELOW_A_BLOCK
+        else:
             # Doubles with every round of answers at first, then one block a round.
             self.size += BLOCK if self._starting else BLOCK * BLOCK / self.size
             self.size = min(self.size, MAX_WINDOW)
-        else:
-            self.slower(sent_at=sent_at, at=answered_at)
 
     def slower(self, *, sent_at: float, at: float) -> None:
         """Shrink for what was sent at *sent_at* and took too long, until *at*."""
