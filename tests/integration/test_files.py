@@ -196,7 +196,7 @@ def test_an_interrupted_import_goes_on_where_it_ended(
         return created(name, event, message) if number < limit else []
 
     with FakeWorker(kafka.bootstrap_servers, topics, answer=until_the_limit) as worker:
-        first = imported(kafka, topics, path, ack_timeout_s=2.0)
+        first = imported(kafka, topics, path, ack_timeout_s=5.0)
         assert not first.complete
         assert first.rows == 3 * BLOCK
         before = {(e["email"]): (e["request_id"], e["index"]) for e in events(worker)}
