@@ -13,7 +13,7 @@ from schemas.records import RECIPIENT_TRIGGERED
 from tests.support import raw
 from tests.support.events import triggered
 from tests.support.load import Load
-from tests.support.recount import Reader, Recount
+from tests.support.recount import Recount
 from tests.support.registry import RegistryStub
 from tests.support.worker import MID, ORG, all_sent
 
@@ -42,8 +42,8 @@ def test_ids_of_a_registry_are_learnt_and_one_nobody_knows_is_a_dead_letter(
                     place = _produce(cluster, "unknown@example.org", unknown)
                     await load.more(50)
                 view = await all_sent(client)
-            texts = [(json.loads(text)["name"], at) for at, text in enumerate(registry.texts, 1)]
-            recount = Recount(cluster, reader=Reader(texts)).verify(load, views=[view])
+            texts = dict(enumerate(registry.texts, 1))
+            recount = Recount(cluster, registered=texts.get).verify(load, views=[view])
         (letter,) = recount.dead_letters
         assert (letter.partition, int(letter.headers["offset"])) == place
         assert letter.headers["reason"] == b"UNKNOWN_SCHEMA_ID"

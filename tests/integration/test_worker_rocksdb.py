@@ -15,6 +15,7 @@ from schemas.codec import Codec
 from schemas.records import PARTITION_META
 from streams.core.changelog import META_KEY
 from streams.store.rocksdb import RocksRecipients
+from streams.verify.reading import STATE
 from tests.support.recount import Recount, read_all
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, all_sent, until
@@ -198,7 +199,7 @@ async def _serve(
 
 def _written(cluster: Cluster) -> int:
     """How many records the changelog has."""
-    return len(read_all(cluster.bootstrap_servers, cluster.topic("mailing.state")))
+    return len(read_all(cluster, STATE))
 
 
 def _read_by(worker: Running) -> list[int]:

@@ -53,6 +53,7 @@ PROFILES: tuple[dict[str, object], ...] = (
     {"smsSubscribed": False},
     {"profileData": {"size": "1.10", "vip": "true"}, "city": "Århus"},
     {"profileData": {"size": '"L"'}},
+    {"profileData": {}},
 )
 _EMAIL = PEOPLE[2][0]
 _GOOD = triggered(email=_EMAIL)

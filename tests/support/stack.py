@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from streams.embedded.ports import free_port
+from streams.verify.reading import SENDS
+from streams.verify.records import Records
 from streams.worker.admin import create_topics
 from tests.support.processes import Processes
-from tests.support.recount import Reader, read_all
+from tests.support.recount import read_all
 from tests.support.topics import fresh_prefix
 from tests.support.wait import eventually
 from tests.support.worker import Cluster
@@ -37,7 +39,7 @@ class Stack:
     worker: Running
     bridge: Running
     http: httpx.Client
-    reader: Reader = field(default_factory=Reader)
+    records: Records = field(default_factory=Records)
     # Mailing 1 is the seed's.
     mids: Iterator[int] = field(default_factory=lambda: count(100))
 
@@ -62,12 +64,8 @@ class Stack:
         return defined
 
     def sends(self) -> list[dict[str, Any]]:
-        """Return every message handed to whoever delivers, read by no code of the product."""
-        topic = self.cluster.topic("mailing.sends")
-        return [
-            self.reader.read(raw.value)[1]
-            for raw in read_all(self.cluster.bootstrap_servers, topic)
-        ]
+        """Return every message handed to whoever delivers, read by no code of the worker."""
+        return [self.records.read(raw.value)[1] for raw in read_all(self.cluster, SENDS)]
 
 
 @dataclass(frozen=True, slots=True)

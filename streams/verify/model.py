@@ -1,0 +1,310 @@
+"""The specification once more, written apart from the product: what a partition's log means.
+
+It shares with the product the names of fields and nothing else, and is written to be read, not to
+be fast: messages are whole at once and sent at their cut, whatever is not understood is dead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import msgpack
+
+from streams.verify.identities import home_of, same_person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from streams.verify.records import Record, Records
+
+COUNTERS = ("triggered", "created", "known", "duplicates", "suppressed", "rejected", "sent")
+DEFINITION = ("name", "type", "dedup", "interval_s")
+MailingId = tuple[int, int]
+
+
+class Ack(NamedTuple):
+    """An entry's answer; without an outcome the log that is left does not say which it was."""
+
+    reply_partition: int
+    request_id: str
+    entry: int
+    rid: int
+    outcome: str | None
+
+
+class Answer(NamedTuple):
+    """A control or query event's answer; *mailings* are what it shows, but for what is sent."""
+
+    reply_partition: int
+    request_id: str
+    outcome: str
+    revision: int = 0
+    messages: int = 0
+    mailings: tuple[tuple[Any, ...], ...] = ()
+    sure: bool = True
+
+
+class Send(NamedTuple):
+    """A message; *says* is all in it; not *sure* when its event may have been a duplicate."""
+
+    offset: int
+    rid: int
+    invocation: int
+    says: Hashable
+    sure: bool = True
+
+
+class Copy(NamedTuple):
+    """A request's copy: *made* for every other partition's log, or met in this one."""
+
+    name: str
+    orgid: int
+    mid: int
+    revision: int
+    made: bool
+
+
+class Dead(NamedTuple):
+    """A record that is no event; whoever waits for it, as far as it can be read, may be told."""
+
+    reply_partition: int = -1
+    request_id: str = ""
+    entry: int = 0
+
+
+Out = Ack | Answer | Send | Copy | Dead
+
+
+@dataclass(slots=True)
+class Mailing:
+    """A mailing; *vague* while messages may wait in it that the log that is left does not have.
+
+    *counted* says that its counters began with it.
+    """
+
+    definition: dict[str, Any]
+    revision: int = 0
+    invocation: int = 0
+    vague: bool = False
+    counted: bool = True
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    queue: list[Send] = field(default_factory=list)
+    rids: set[int] = field(default_factory=set)
+    pairs: set[bytes] = field(default_factory=set)
+
+
+def digest(fields: Record) -> bytes:
+    """Return what tells these fields from any others."""
+    return blake2b(msgpack.encode(fields, order="deterministic"), digest_size=16).digest()
+
+
+def _need(*conditions: object) -> None:
+    if not all(conditions):
+        raise ValueError("nothing to be folded")
+
+
+class Model:
+    """The meaning of the log of *partition*; *fingerprint* makes of a message what is kept of it.
+
+    *people* are by log key, each (rid, status, stored fields) as msgpack writes them.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        records: Records,
+        fingerprint: Callable[[Record], Hashable] = digest,
+    ) -> None:
+        self.partition, self.partitions = partition, partitions
+        self.people: dict[bytes, bytes] = {}
+        self.keys: dict[int, bytes] = {}
+        self.mailings: dict[MailingId, Mailing] = {}
+        self._records, self._fingerprint = records, fingerprint
+        self._stored = records.fields("RecipientState")[2:]
+
+    def meet(
+        self, offset: int, key: bytes | None, value: bytes | None, *, aside: bool = False
+    ) -> list[Out]:
+        """Return what follows from the log's next record; *aside*: that it is dead was decided."""
+        whose = Dead()
+        try:
+            _need(len(value or b"") <= 512 * 1024)
+            name, event = self._records.read(value)
+            rule = getattr(self, f"_{name}", None)
+            if rule is None:
+                return [whose]
+            whose = Dead(event["reply_partition"], event["request_id"], event["index"])
+            _need(not aside, event["orgid"] > 0, -1 <= event["reply_partition"] < 8)
+            _need(0 <= event["index"] < 2**31, len(event["request_id"]) <= 64)
+            return list(rule(offset, key, event))
+        except ValueError:
+            return [whose]
+
+    def kept(self, rid: int, status: int, fields: Record) -> bytes:
+        """Return a person as `people` has it."""
+        stored = {name: fields[name] for name in self._stored if fields[name] is not None}
+        return msgpack.encode((rid, status, stored))
+
+    def says(self, person: bytes, event: Record) -> Hashable:
+        """Return what a message says: the call's fields over the stored ones.
+
+        But the address is as first written, and who opted out of SMS stays out.
+        """
+        rid, _, stored = msgpack.decode(person)
+        whole = {name: event[name] for name in ("orgid", "mid", "context")} | {"rid": rid}
+        for name in self._stored:
+            before, said = stored.get(name), event[name]
+            whole[name] = before if said is None else said
+        if stored.get("profileData") is not None and event["profileData"] is not None:
+            whole["profileData"] = stored["profileData"] | event["profileData"]
+        if stored.get("smsSubscribed") is False:
+            whole["smsSubscribed"] = False
+        whole["email"] = stored["email"]
+        return self._fingerprint(whole)
+
+    def _RecipientTriggered(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
+        org, rid, email = event["orgid"], event["rid"], event["email"]
+        _need(event["mid"] > 0, rid >= 0, event["status"] in (-1, 0, 1, 3))
+        _need(email.isprintable(), len(email) <= 254, rid or "@" in email)
+        name = f"{org}:{same_person(email)}".encode()
+        _need(key == (b"%d:#%d" % (org, rid) if rid else name))
+        _need(not rid or rid % 1024 == self.partition)
+        mailing = self.mailings.get((org, event["mid"]))
+        if mailing is None:
+            return _ack(event, 0, "UNKNOWN_MAILING")
+        given, name = name if email else b"", self.keys.get(rid, b"") if rid else name
+        person = self.people.get(name) if name.startswith(b"%d:" % org) else None
+        refusal = None
+        if mailing.definition["type"] != "api-triggered":
+            refusal = "NOT_TRIGGERED"
+        elif rid and person is None:
+            refusal = "UNKNOWN_RECIPIENT"
+        elif rid and given and given != name:
+            refusal = "EMAIL_MISMATCH"
+        _need(person or refusal or home_of(name, self.partitions) == self.partition)
+        mailing.counts["triggered"] += 1
+        if refusal is not None:
+            mailing.counts["rejected"] += 1
+            return _ack(event, 0, refusal)
+        outcome: str | None = "KNOWN"
+        if person is None:
+            outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
+            person = self.kept(rid, 1 if event["status"] == -1 else event["status"], event)
+            self.people[name], self.keys[rid] = person, name
+        rid, status, _ = msgpack.decode(person)
+        pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
+        seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
+        if status == 0:
+            mailing.counts[str(outcome).lower()] += 1
+            mailing.counts["suppressed"] += 1
+            return _ack(event, rid, "SUPPRESSED")
+        if outcome == "KNOWN" and mailing.vague:
+            outcome = None
+        elif seen.get(mailing.definition["dedup"], pair in mailing.pairs):
+            mailing.counts["duplicates"] += 1
+            return _ack(event, rid, "DUPLICATE")
+        if outcome is not None:
+            mailing.counts[outcome.lower()] += 1
+        mailing.rids.add(rid)
+        mailing.pairs.add(pair)
+        sure = outcome is not None
+        mailing.queue.append(Send(offset, rid, 0, self.says(person, event), sure))
+        return _ack(event, rid, outcome)
+
+    def _MailingDefined(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        _need(event["mid"] > 0, event["interval_s"] >= 0, event["origin"] != "TIMER")
+        _need(1 <= len(event["name"]) <= 500, len(event["type"]) <= 50)
+        ident = event["orgid"], event["mid"]
+        mailing = self.mailings.get(ident)
+        revision = self._revision(event, mailing)
+        if revision is None:
+            return _copies("MailingDefined", event, 0)
+        mailing = self.mailings.setdefault(ident, mailing or Mailing({}))
+        mailing.definition = {name: event[name] for name in DEFINITION}
+        mailing.revision = revision
+        told = _answer(event, "DONE", revision)
+        return [*_copies("MailingDefined", event, revision), *told]
+
+    def _MailingInvoked(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        mailing = self.mailings.get((event["orgid"], event["mid"]))
+        takes = mailing is not None and mailing.definition["type"] == "api-triggered"
+        if event["origin"] == "TIMER":
+            if mailing and takes and event["invocation"] == mailing.invocation + 1:
+                return [*_cut(mailing)]
+            return []
+        revision = self._revision(event, mailing)
+        copies = _copies("MailingInvoked", event, revision or 0)
+        if revision is None:
+            return copies
+        if mailing is None:
+            return _answer(event, "UNKNOWN_MAILING")
+        if not takes:
+            return _answer(event, "NOT_TRIGGERED", mailing.revision)
+        mailing.revision = revision
+        cut = _cut(mailing)
+        sure = all(message.sure for message in cut)
+        return [*copies, *_answer(event, "DONE", revision, len(cut), sure=sure), *cut]
+
+    def _MailingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        org, mid = event["orgid"], event["mid"]
+        if mid and (org, mid) not in self.mailings:
+            return _answer(event, "UNKNOWN_MAILING")
+        mids = [mid] if mid else sorted(m for o, m in self.mailings if o == org)
+        if not mid:
+            mids = [m for m in mids if m > event["after_mid"]]
+            mids = mids[: max(0, min(event["limit"], 1000))]
+        shown = tuple(shown_as(org, m, self.mailings[org, m]) for m in mids)
+        sure = all(self.mailings[org, m].counted for m in mids)
+        return _answer(event, "DONE", mailings=shown, sure=sure)
+
+    def _revision(self, event: Record, mailing: Mailing | None) -> int | None:
+        """Return the event's revision here, None when this partition has it."""
+        home = home_of(b"%d:@%d" % (event["orgid"], event["mid"]), self.partitions)
+        _need((home == self.partition) == (event["origin"] == "REQUEST"))
+        known = mailing.revision if mailing else 0
+        if event["origin"] == "REQUEST":
+            return known + 1
+        return event["revision"] if event["revision"] > known else None
+
+
+def shown_as(orgid: int, mid: int, mailing: Mailing) -> tuple[Any, ...]:
+    """Return a mailing as an answer shows it, but for what is sent, which no log says."""
+    definition = (mailing.definition[name] for name in DEFINITION)
+    counts = (mailing.counts[name] for name in COUNTERS[:-1])
+    return (orgid, mid, mailing.revision, *definition, mailing.invocation, *counts)
+
+
+def _cut(mailing: Mailing) -> list[Send]:
+    mailing.invocation += 1
+    cut, mailing.queue = mailing.queue, []
+    mailing.rids, mailing.pairs, mailing.vague = set(), set(), False
+    mailing.counts["sent"] += len(cut)
+    return [message._replace(invocation=mailing.invocation) for message in cut]
+
+
+def _copies(name: str, event: Record, revision: int) -> list[Out]:
+    """Return the copies that a request makes, or the one that *event* is."""
+    made = event["origin"] == "REQUEST"
+    return [Copy(name, event["orgid"], event["mid"], revision if made else event["revision"], made)]
+
+
+def _ack(event: Record, rid: int, outcome: str | None) -> list[Out]:
+    call = (event["reply_partition"], event["request_id"], event["index"])
+    return [Ack(*call, rid, outcome)] if event["reply_partition"] >= 0 else []
+
+
+def _answer(
+    event: Record,
+    outcome: str,
+    revision: int = 0,
+    messages: int = 0,
+    *,
+    mailings: tuple[tuple[Any, ...], ...] = (),
+    sure: bool = True,
+) -> list[Out]:
+    call = (event["reply_partition"], event["request_id"])
+    told = Answer(*call, outcome, revision, messages, mailings, sure)
+    return [told] if event["reply_partition"] >= 0 else []

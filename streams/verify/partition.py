@@ -1,0 +1,104 @@
+"""One partition: the model over its log, beside everything that the worker made of it."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streams.verify.changelog import Table
+from streams.verify.letters import Letters
+from streams.verify.model import Copy, Dead, Model, Send
+from streams.verify.reading import DEAD_LETTERS, LOG, SENDS, STATE
+from streams.verify.report import Kind
+from streams.verify.sends import Sends
+from streams.verify.state import StateCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streams.verify.reading import Raw, Topics
+    from streams.verify.records import Records
+    from streams.verify.report import Report
+    from streams.verify.told import Told
+
+
+@dataclass(slots=True)
+class Partition:
+    """The check of *partition*; *told* has all answers, *read_to* hears how much was read.
+
+    `copies` are those its requests make and those it met; `rids` are all it gave, in order.
+    """
+
+    partition: int
+    topics: Topics
+    records: Records
+    told: Told
+    report: Report
+    read_to: Callable[[int], None]
+    copies: set[Copy] = field(default_factory=set)
+    rids: array[int] = field(default_factory=lambda: array("q"))
+
+    def run(self) -> None:
+        """Compare everything."""
+        model = Model(self.partition, self.topics.partitions[LOG], self.records)
+        table = Table(self.partition, self.records, self.report)
+        table.take(self._read(STATE), model)
+        if not self._belongs(table):
+            return
+        sends = Sends(self.topics, self.records, self.report, model)
+        for raw in self._read(SENDS):
+            sends.take(raw)
+        letters = Letters(self.topics, self.records, self.report, self.partition)
+        for raw in self._read(DEAD_LETTERS):
+            letters.take(raw)
+        state = StateCheck(model, table, self.report, self.topics.begins[LOG, self.partition])
+        done = False
+        for raw in self._read(LOG):
+            required = raw.offset <= table.applied
+            if not required and not done:
+                state.run()
+                done = True
+            self.report.counts["events" if required else "events_not_yet"] += 1
+            kept = table.aside.pop(raw.offset, None)
+            aside = letters.aside(raw.offset, kept)
+            for out in model.meet(raw.offset, raw.key, raw.value, aside=aside):
+                if isinstance(out, Send):
+                    sends.expect(out, table.waiting.get(out.offset), required=required)
+                elif isinstance(out, Copy):
+                    if required or not out.made:
+                        self.copies.add(out)
+                else:
+                    if isinstance(out, Dead):
+                        letters.expect(raw, kept, required=required)
+                    self.told.expect(self.partition, raw.offset, out, required=required)
+        if not done:
+            state.run()
+        sends.finish()
+        letters.finish()
+        self._finish(table, model)
+
+    def _finish(self, table: Table, model: Model) -> None:
+        for offset in table.aside:
+            if offset >= self.topics.begins[LOG, self.partition]:
+                detail = f"offset {offset} is said to be a dead letter, and is an event"
+                self.report.breach(Kind.UNEXPECTED, STATE, self.partition, -1, detail=detail)
+        self.rids = array("q", sorted(model.keys))
+
+    def _belongs(self, table: Table) -> bool:
+        """Whether log and changelog belong together; nothing can be compared otherwise."""
+        if not table.seq:
+            return True
+        detail = ""
+        if table.topic_id != self.topics.log_id:
+            detail = "the changelog is of another log: the topic was deleted and made again"
+        elif table.partitions != self.topics.partitions[LOG]:
+            detail = f"the changelog is of a log of {table.partitions} partitions"
+        elif table.applied >= self.topics.ends[LOG, self.partition]:
+            detail = f"offset {table.applied} was applied, and the log has lost it"
+        if detail:
+            self.report.breach(Kind.CHANGED, STATE, self.partition, -1, detail=detail)
+        return not detail
+
+    def _read(self, name: str) -> Iterator[Raw]:
+        return self.topics.read(name, self.partition, self.read_to)

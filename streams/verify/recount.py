@@ -1,0 +1,80 @@
+"""The recount: what the log says, beside everything that the workers made of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from streams.verify.partition import Partition
+from streams.verify.reading import ACKS, LOG, Topics
+from streams.verify.records import Records
+from streams.verify.report import Kind, Report
+from streams.verify.told import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Progress = Callable[[int, int], None]
+
+
+def recount(
+    bootstrap_servers: str,
+    prefix: str = "",
+    *,
+    security: Mapping[str, str] | None = None,
+    registered: Callable[[int], str | None] = lambda _: None,
+    progress: Progress = lambda _done, _all: None,
+) -> Report:
+    """Compare the topics under *prefix* with what the model makes of the log.
+
+    Works beside running workers. *registered* gives the schema text of a registry's id, *progress*
+    hears (offsets read, offsets in all). CannotRead when the topics cannot be compared.
+    """
+    report = Report()
+    topics = Topics(bootstrap_servers, prefix, security or {})
+    records = Records(registered)
+    total, done = topics.size(), 0
+
+    def read_to(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    told = Told(topics, records, report)
+    for number in range(topics.partitions[ACKS]):
+        for raw in topics.read(ACKS, number, read_to):
+            told.take(raw)
+    # One after the other: only one model is in memory.
+    checks = []
+    for number in range(topics.partitions[LOG]):
+        check = Partition(number, topics, records, told, report, read_to)
+        check.run()
+        checks.append(check)
+
+    def is_somebodys(rid: int) -> bool:
+        if not 0 <= rid % 1024 < len(checks):
+            return False
+        rids = checks[rid % 1024].rids
+        at = bisect_left(rids, rid)
+        return at < len(rids) and rids[at] == rid
+
+    told.finish(is_somebodys)
+    _compare_copies(checks, topics, report)
+    return report
+
+
+def _compare_copies(checks: list[Partition], topics: Topics, report: Report) -> None:
+    """Every request that its home partition judged is a copy in every other partition's log."""
+    for home in checks:
+        for copy in sorted(made for made in home.copies if made.made):
+            for other in checks:
+                missing = other is not home and copy._replace(made=False) not in other.copies
+                if missing and not topics.begins[LOG, other.partition]:
+                    report.breach(
+                        Kind.LOST,
+                        LOG,
+                        other.partition,
+                        -1,
+                        detail=f"{copy.name} of mailing {copy.mid} of organisation {copy.orgid}, "
+                        f"revision {copy.revision}, never came from partition {home.partition}",
+                    )

@@ -1,0 +1,136 @@
+"""A partition's changelog beside the model, when both have met the same events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from streams.verify.model import COUNTERS, DEFINITION
+from streams.verify.reading import LOG, STATE
+from streams.verify.report import Kind
+
+if TYPE_CHECKING:
+    from streams.verify.changelog import Table
+    from streams.verify.model import Mailing, MailingId, Model
+    from streams.verify.records import Record
+    from streams.verify.report import Report
+
+
+@dataclass(slots=True)
+class StateCheck:
+    """Compares *table* with *model*; *begin* is the log's first offset."""
+
+    model: Model
+    table: Table
+    report: Report
+    begin: int
+
+    def run(self) -> None:
+        """Report every difference."""
+        self._recipients()
+        open_messages, cut_messages = self._waiting()
+        for ident in sorted(self.model.mailings.keys() | self.table.mailings.keys()):
+            mailing, record = self.model.mailings.get(ident), self.table.mailings.get(ident)
+            name = f"mailing {ident[1]} of organisation {ident[0]}"
+            if record is None:
+                self._breach(Kind.LOST, f"{name} is not in the changelog")
+            elif mailing is None:
+                self._breach(Kind.UNEXPECTED, f"{name} was never defined")
+            else:
+                self._mailing(name, mailing, record, cut_messages[ident])
+                waits = open_messages[ident] + cut_messages[ident]
+                self._conservation(name, record, waits)
+
+    def _recipients(self) -> None:
+        keys, people = self.model.keys, self.model.people
+        met: set[int] = set()
+        for key, record in self.table.people():
+            rid = record["rid"]
+            mine = people.get(key)
+            self.report.counts["recipients"] += 1
+            if rid in met:
+                self._breach(Kind.DOUBLED, "kept twice", rid=rid)
+            elif mine is None:
+                self._breach(Kind.UNEXPECTED, "no event created this recipient", rid=rid)
+            elif keys.get(rid) != key:
+                # It is somebody else's, or nobody's.
+                kind = Kind.COLLIDING if rid in keys else Kind.CHANGED
+                self._breach(kind, "its address has another rid in the log", rid=rid)
+            elif mine != self.model.kept(rid, record["status"], record):
+                self._breach(Kind.CHANGED, "status, address or profile differ", rid=rid)
+            met.add(rid)
+        for rid in keys.keys() - met:
+            offset = rid // 1024 - 1
+            self.report.breach(
+                Kind.LOST,
+                LOG,
+                self.model.partition,
+                offset,
+                rid=rid,
+                detail="created here, and not in the changelog",
+            )
+
+    def _waiting(self) -> tuple[Counter[MailingId], Counter[MailingId]]:
+        """Compare the open queues; return how many wait in them, and how many in cut ones."""
+        still, cut = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+        asked = {}
+        for ident, mailing in self.model.mailings.items():
+            for send in mailing.queue:
+                asked[send.offset] = (*ident, mailing.invocation + 1, send)
+        for offset, waiting in self.table.waiting.items():
+            ident = (waiting.orgid, waiting.mid)
+            found = self.model.mailings.get(ident)
+            if found is not None and waiting.invocation <= found.invocation:
+                cut[ident] += 1
+                continue
+            still[ident] += 1
+            self.report.counts["pending"] += 1
+            wanted = asked.pop(offset, None)
+            if wanted is None:
+                if offset >= self.begin or found is None or not found.vague:
+                    detail = f"offset {offset} of the log asks for no such message"
+                    self._breach(Kind.UNEXPECTED, detail, rid=waiting.rid)
+            elif waiting != (*wanted[:3], wanted[3].rid, wanted[3].says):
+                detail = f"its message, of offset {offset}, waits otherwise than the log has it"
+                self._breach(Kind.CHANGED, detail, rid=waiting.rid)
+        for offset, (_, _, _, send) in asked.items():
+            if send.sure:
+                self.report.breach(
+                    Kind.LOST,
+                    LOG,
+                    self.model.partition,
+                    offset,
+                    rid=send.rid,
+                    detail="accepted, and its message does not wait for the invocation",
+                )
+        return still, cut
+
+    def _mailing(self, name: str, mailing: Mailing, record: Record, unsent: int) -> None:
+        wanted = mailing.definition | {
+            "revision": mailing.revision,
+            "invocation": mailing.invocation,
+        }
+        for field in (*DEFINITION, "revision", "invocation"):
+            if record[field] != wanted[field]:
+                self._breach(Kind.CHANGED, f"{name}: {field} differs")
+        for counter in COUNTERS:
+            counted = mailing.counts[counter] - (unsent if counter == "sent" else 0)
+            if record[counter] == counted or (not mailing.counted and record[counter] > counted):
+                continue
+            detail = f"{name}: {counter} is {record[counter]}, the log says {counted}"
+            self._breach(Kind.COUNTER_MISMATCH, detail)
+
+    def _conservation(self, name: str, record: Record, waits: int) -> None:
+        """Whoever was accepted was sent to, suppressed, or waits."""
+        accepted = record["created"] + record["known"] - record["suppressed"]
+        if accepted != record["sent"] + waits:
+            detail = f"{name}: {accepted} accepted, {record['sent']} sent, {waits} waiting"
+            self._breach(Kind.COUNTER_MISMATCH, detail)
+        answered = sum(record[n] for n in ("created", "known", "duplicates", "rejected"))
+        if answered != record["triggered"]:
+            detail = f"{name}: {record['triggered']} triggered, {answered} answered"
+            self._breach(Kind.COUNTER_MISMATCH, detail)
+
+    def _breach(self, kind: Kind, detail: str, *, rid: int = 0) -> None:
+        self.report.breach(kind, STATE, self.model.partition, -1, rid=rid, detail=detail)

@@ -1,0 +1,258 @@
+"""What callers were told, beside what the log says they have to be told.
+
+Of each entry of a call one answer is kept, packed into a number, under a digest of the call's name:
+some 200 bytes. Answers of a partition come in the order of its log, and again from some place on
+after a crash. So where retention has taken the oldest, everything after the first one that is
+still there has to be there too.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from streams.verify.model import Ack, Answer, Dead, digest
+from streams.verify.reading import ACKS, LOG
+from streams.verify.report import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streams.verify.reading import Raw, Topics
+    from streams.verify.records import Record, Records
+    from streams.verify.report import Report
+
+_OUTCOMES = (
+    "FAILED",
+    "CREATED",
+    "KNOWN",
+    "DUPLICATE",
+    "SUPPRESSED",
+    "UNKNOWN_RECIPIENT",
+    "EMAIL_MISMATCH",
+    "UNKNOWN_MAILING",
+    "MAILING_CLOSED",
+    "NOT_TRIGGERED",
+    "an answer to a control event",
+)
+_FAILED, _CONTROL = 0, len(_OUTCOMES) - 1
+_UNSURE = frozenset(map(_OUTCOMES.index, ("KNOWN", "DUPLICATE")))
+_MATCHED = 1
+_CALL_BYTES = 12
+
+
+class _Found(NamedTuple):
+    """An answer: the outcome's place in the list, the rid, or of a control event a digest."""
+
+    outcome: int
+    number: int
+
+
+class _Other(NamedTuple):
+    """An event whose answer is another one."""
+
+    partition: int
+    offset: int
+    wanted: _Found
+    reply_partition: int
+    required: bool
+
+
+class Told:
+    """The answers in `mailing.acks`; `take` them all, then `expect` each event's, then `finish`."""
+
+    def __init__(self, topics: Topics, records: Records, report: Report) -> None:
+        self._topics, self._records, self._report = topics, records, report
+        self._first: dict[bytes, int] = {}
+        self._more: dict[bytes, list[int]] = {}
+        self._others: dict[bytes, list[_Other]] = {}
+        # The lowest place at which an answer of (partition, reply partition) was met.
+        self._met: dict[tuple[int, int], int] = {}
+
+    def take(self, raw: Raw) -> None:
+        """Take a record of the topic."""
+        try:
+            name, record = self._records.read(raw.value)
+        except ValueError:
+            name, record = "", {}
+        if name == "Acknowledgement":
+            for call in record["calls"]:
+                for entry in call["entries"]:
+                    where = _call(raw.partition, call["request_id"], entry["index"])
+                    outcome = _OUTCOMES.index(entry["outcome"])
+                    self._note(where, _Found(outcome, entry["rid"]), raw, "acks")
+        elif name == "MailingAnswer":
+            where = _control(raw.partition, record["request_id"], record["index"])
+            outcome = _FAILED if record["outcome"] == "FAILED" else _CONTROL
+            number = 0 if outcome == _FAILED else _digest_of(record)
+            self._note(where, _Found(outcome, number), raw, "answers")
+        else:
+            self._report.breach(
+                Kind.UNEXPECTED, ACKS, raw.partition, raw.offset, detail="no answer of ours"
+            )
+
+    def _note(self, where: bytes, found: _Found, raw: Raw, what: str) -> None:
+        packed = _packed(found, raw.partition, raw.offset)
+        self._report.counts[what] += 1
+        first = self._first.get(where)
+        if first is None:
+            self._first[where] = packed
+            return
+        more = self._more.get(where, [])
+        if found in [_unpacked(known)[0] for known in (first, *more)]:
+            self._report.counts[f"{what}_repeated"] += 1
+        else:
+            self._more[where] = [*more, packed]
+
+    def expect(
+        self, partition: int, offset: int, out: Ack | Answer | Dead, *, required: bool
+    ) -> None:
+        """Look for the answer of the event at *partition*, *offset*, which nobody told so far."""
+        reply = out.reply_partition
+        if isinstance(out, Dead):
+            # Who waits may be told, and need not be.
+            for where in (
+                _call(reply, out.request_id, out.entry),
+                _control(reply, out.request_id, partition),
+            ):
+                self._match(where, lambda found: found.outcome == _FAILED, partition)
+            return
+        if isinstance(out, Ack):
+            where = _call(reply, out.request_id, out.entry)
+            unsure = out.outcome is None
+            outcome = 2 if out.outcome is None else _OUTCOMES.index(out.outcome)
+            wanted = _Found(outcome, out.rid)
+        else:
+            where, unsure = _control(reply, out.request_id, partition), not out.sure
+            wanted = _Found(
+                _CONTROL, _digest(out.outcome, out.revision, out.messages, out.mailings)
+            )
+
+        def fits(found: _Found) -> bool:
+            if not unsure:
+                return found == wanted
+            if wanted.outcome == _CONTROL:
+                return found.outcome == _CONTROL
+            return found.number == wanted.number and found.outcome in _UNSURE
+
+        if self._match(where, fits, partition):
+            return
+        if where in self._first:
+            # Perhaps another event with this name has that answer: said when all are known.
+            other = _Other(partition, offset, wanted, reply, required)
+            self._others.setdefault(where, []).append(other)
+        elif required:
+            self._lost(partition, offset, wanted, reply)
+
+    def _match(self, where: bytes, fits: Callable[[_Found], bool], partition: int) -> bool:
+        first = self._first.get(where)
+        if first is None:
+            return False
+        found, reply, place = _unpacked(first)
+        if fits(found):
+            self._first[where] = first | _MATCHED
+        else:
+            for at, packed in enumerate(self._more.get(where, ())):
+                found, reply, place = _unpacked(packed)
+                if fits(found):
+                    self._more[where][at] = packed | _MATCHED
+                    break
+            else:
+                return False
+        met = self._met.get((partition, reply), place)
+        self._met[partition, reply] = min(met, place)
+        return True
+
+    def _lost(self, partition: int, offset: int, wanted: _Found, reply: int) -> None:
+        if self._topics.begins[ACKS, reply] > 0 and (partition, reply) not in self._met:
+            self._report.counts["answers_gone"] += 1
+            return
+        rid = 0 if wanted.outcome == _CONTROL else wanted.number
+        detail = f"never answered: {_OUTCOMES[wanted.outcome]}"
+        self._report.breach(Kind.LOST, LOG, partition, offset, rid=rid, detail=detail)
+
+    def finish(self, somebody: Callable[[int], bool]) -> None:
+        """Report every answer that no event has; *somebody* says whether a rid is a recipient's."""
+        for where, first in self._first.items():
+            values = (first, *self._more.get(where, ()))
+            others = self._others.get(where, [])
+            matched = any(value & _MATCHED for value in values)
+            strange = [_unpacked(value) for value in values if not value & _MATCHED]
+            for found, reply, place in strange:
+                self._strange(found, reply, place, others, matched, somebody)
+            if not strange:
+                for other in others:
+                    if other.required:
+                        self._lost(
+                            other.partition, other.offset, other.wanted, other.reply_partition
+                        )
+
+    def _strange(
+        self,
+        found: _Found,
+        reply: int,
+        place: int,
+        others: list[_Other],
+        matched: bool,
+        somebody: Callable[[int], bool],
+    ) -> None:
+        if not others and not matched:
+            if not self._may_be_gone(found, reply, place):
+                rid = 0 if found.outcome == _CONTROL else found.number
+                detail = "answers no event of the log"
+                self._report.breach(Kind.UNEXPECTED, ACKS, reply, place, rid=rid, detail=detail)
+            else:
+                self._report.counts["answers_of_gone_events"] += 1
+            return
+        kind, rid, detail = Kind.CHANGED, 0, f"answered {_OUTCOMES[found.outcome]}"
+        if found.outcome != _CONTROL and found.number:
+            detail += f" with rid {found.number}"
+        if others:
+            other = others[0]
+            detail += f" for {LOG}[{other.partition}]@{other.offset}, which is "
+            detail += _OUTCOMES[other.wanted.outcome]
+            rid = 0 if other.wanted.outcome == _CONTROL else other.wanted.number
+            taken = found.outcome != _CONTROL and found.number != rid and somebody(found.number)
+            kind = Kind.COLLIDING if taken else Kind.CHANGED
+        if matched:
+            kind, detail = Kind.UNEQUAL_REPEAT, detail + ", and otherwise elsewhere"
+        self._report.breach(kind, ACKS, reply, place, rid=rid, detail=detail)
+
+    def _may_be_gone(self, found: _Found, reply: int, place: int) -> bool:
+        """Whether the event of an answer may have been deleted, with the log's beginning."""
+        begun = [p for (name, p), at in self._topics.begins.items() if name == LOG and at > 0]
+        if found.outcome != _CONTROL and found.number:
+            begun = [p for p in begun if p == found.number % 1024]
+        return any(place < self._met.get((p, reply), place + 1) for p in begun)
+
+
+def _call(reply: int, request_id: str, index: int) -> bytes:
+    return blake2b(
+        b"%d:%d:%b" % (reply, index, request_id.encode()), digest_size=_CALL_BYTES
+    ).digest()
+
+
+def _control(reply: int, request_id: str, partition: int) -> bytes:
+    return _call(reply, request_id, -1 - partition)
+
+
+def _digest_of(record: Record) -> int:
+    shown = tuple(
+        tuple(value for name, value in mailing.items() if name not in {"state", "sent"})
+        for mailing in record["mailings"]
+    )
+    return _digest(record["outcome"], record["revision"], record["messages"], shown)
+
+
+def _digest(outcome: str, revision: int, messages: int, mailings: object) -> int:
+    told = {"outcome": outcome, "numbers": (revision, messages), "mailings": mailings}
+    return int.from_bytes(digest(told)[:7], "big")
+
+
+def _packed(found: _Found, reply: int, place: int) -> int:
+    return ((((place << 8 | reply) << 64) | found.number & 2**64 - 1) << 8) | found.outcome << 1
+
+
+def _unpacked(packed: int) -> tuple[_Found, int, int]:
+    outcome, number = packed >> 1 & 0x7F, packed >> 8 & 2**64 - 1
+    return _Found(outcome, number), packed >> 72 & 0xFF, packed >> 80
