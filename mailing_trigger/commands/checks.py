@@ -1,6 +1,8 @@
-"""`doctor`."""
+"""`doctor` and `verify`."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -8,8 +10,9 @@ from mailing_trigger.commands import options
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
+    """Add the commands of this file."""
     app.command("doctor")(doctor)
+    app.command("verify")(verify)
 
 
 def doctor(
@@ -41,3 +44,29 @@ def doctor(
         found.append(finding)
     if not passed(found):
         raise typer.Exit(1)
+
+
+def verify(
+    ctx: typer.Context,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of lines.")
+    ] = False,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+    schema_registry_url: options.SchemaRegistryUrl = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Find what is lost, doubled or changed.
+
+    Folds the log once more, by rules written apart from the worker's, and compares recipients,
+    counters, waiting messages, answers and sends with it. Writes nothing, and may run beside
+    workers. Exit 0: nothing is wrong; 1: something is, a line each; 2: it could not be read.
+
+    \b
+    Example: mailing-trigger verify --bootstrap-servers kafka:9092
+             mailing-trigger verify --json | jq .found
+    """
+    from mailing_trigger.verify import run  # noqa: PLC0415
+
+    raise typer.Exit(run(options.settings_of(ctx), as_json=as_json))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 COUNTERS = ("triggered", "created", "known", "duplicates", "suppressed", "rejected", "sent")
 DEFINITION = ("name", "type", "dedup", "interval_s")
 MailingId = tuple[int, int]
+# So many cuts no mailing sees: it stays vague.
+FOR_EVER = 2**30
 
 
 class Ack(NamedTuple):
@@ -47,7 +49,7 @@ class Answer(NamedTuple):
 
 
 class Send(NamedTuple):
-    """A message; *says* is all in it; not *sure* when its event may have been a duplicate."""
+    """A message; *says* is all in it; not *sure* when another may have gone in its place."""
 
     offset: int
     rid: int
@@ -81,13 +83,15 @@ Out = Ack | Answer | Send | Copy | Dead
 class Mailing:
     """A mailing; *vague* while messages may wait in it that the log that is left does not have.
 
-    *counted* says that its counters began with it.
+    It is so for that many cuts, once its definition is not *guessed*; not *counted* when its
+    counters began before the log that is left.
     """
 
     definition: dict[str, Any]
     revision: int = 0
     invocation: int = 0
-    vague: bool = False
+    vague: int = 0
+    guessed: bool = False
     counted: bool = True
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     queue: list[Send] = field(default_factory=list)
@@ -224,7 +228,7 @@ class Model:
             return _copies("MailingDefined", event, 0)
         mailing = self.mailings.setdefault(ident, mailing or Mailing({}))
         mailing.definition = {name: event[name] for name in DEFINITION}
-        mailing.revision = revision
+        mailing.revision, mailing.guessed = revision, False
         told = _answer(event, "DONE", revision)
         return [*_copies("MailingDefined", event, revision), *told]
 
@@ -244,8 +248,8 @@ class Model:
         if not takes:
             return _answer(event, "NOT_TRIGGERED", mailing.revision)
         mailing.revision = revision
+        sure = not mailing.vague
         cut = _cut(mailing)
-        sure = all(message.sure for message in cut)
         return [*copies, *_answer(event, "DONE", revision, len(cut), sure=sure), *cut]
 
     def _MailingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
@@ -280,8 +284,13 @@ def shown_as(orgid: int, mid: int, mailing: Mailing) -> tuple[Any, ...]:
 def _cut(mailing: Mailing) -> list[Send]:
     mailing.invocation += 1
     cut, mailing.queue = mailing.queue, []
-    mailing.rids, mailing.pairs, mailing.vague = set(), set(), False
-    mailing.counts["sent"] += len(cut)
+    mailing.rids, mailing.pairs = set(), set()
+    if mailing.vague:
+        # Perhaps it was this cut that came too late, and they go with the next.
+        cut = [message._replace(sure=False) for message in cut]
+    if mailing.vague and not mailing.guessed:
+        mailing.vague -= 1
+    mailing.counts["sent"] += sum(message.sure for message in cut)
     return [message._replace(invocation=mailing.invocation) for message in cut]
 
 

@@ -6,6 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from streams.verify.beginning import Beginning
 from streams.verify.changelog import Table
 from streams.verify.letters import Letters
 from streams.verify.model import Copy, Dead, Model, Send
@@ -39,20 +40,26 @@ class Partition:
     copies: set[Copy] = field(default_factory=set)
     rids: array[int] = field(default_factory=lambda: array("q"))
 
-    def run(self) -> None:
-        """Compare everything."""
+    def run(self) -> bool:
+        """Compare everything; False when log and changelog do not belong together."""
         model = Model(self.partition, self.topics.partitions[LOG], self.records)
         table = Table(self.partition, self.records, self.report)
         table.take(self._read(STATE), model)
         if not self._belongs(table):
-            return
+            return False
+        begin, unclear = self.topics.begins[LOG, self.partition], set[tuple[int, int]]()
+        if begin:
+            beginning = Beginning(model, table, self.records, self.report, begin)
+            beginning.give(self.topics.read(LOG, self.partition))
+            self._say_limits(begin, beginning)
+            unclear = set(beginning.unclear)
         sends = Sends(self.topics, self.records, self.report, model)
         for raw in self._read(SENDS):
             sends.take(raw)
         letters = Letters(self.topics, self.records, self.report, self.partition)
         for raw in self._read(DEAD_LETTERS):
             letters.take(raw)
-        state = StateCheck(model, table, self.report, self.topics.begins[LOG, self.partition])
+        state = StateCheck(model, table, self.report)
         done = False
         for raw in self._read(LOG):
             required = raw.offset <= table.applied
@@ -66,7 +73,8 @@ class Partition:
                 if isinstance(out, Send):
                     sends.expect(out, table.waiting.get(out.offset), required=required)
                 elif isinstance(out, Copy):
-                    if required or not out.made:
+                    known = (out.orgid, out.mid) not in unclear
+                    if not out.made or (required and known):
                         self.copies.add(out)
                 else:
                     if isinstance(out, Dead):
@@ -77,6 +85,7 @@ class Partition:
         sends.finish()
         letters.finish()
         self._finish(table, model)
+        return True
 
     def _finish(self, table: Table, model: Model) -> None:
         for offset in table.aside:
@@ -85,15 +94,27 @@ class Partition:
                 self.report.breach(Kind.UNEXPECTED, STATE, self.partition, -1, detail=detail)
         self.rids = array("q", sorted(model.keys))
 
+    def _say_limits(self, begin: int, beginning: Beginning) -> None:
+        self.report.limits.append(
+            f"the log of partition {self.partition} begins at offset {begin}: what came before is "
+            "taken from the changelog, and the first messages of each mailing may be duplicates"
+        )
+        if beginning.unclear:
+            named = ", ".join(f"{mid} of organisation {org}" for org, mid in beginning.unclear[:10])
+            self.report.limits.append(
+                f"{len(beginning.unclear)} mailings of partition {self.partition} cannot be "
+                f"followed since then, and what is said of them may be wrong: {named}"
+            )
+
     def _belongs(self, table: Table) -> bool:
         """Whether log and changelog belong together; nothing can be compared otherwise."""
-        if not table.seq:
-            return True
         detail = ""
-        if table.topic_id != self.topics.log_id:
+        if table.seq and table.topic_id != self.topics.log_id:
             detail = "the changelog is of another log: the topic was deleted and made again"
-        elif table.partitions != self.topics.partitions[LOG]:
+        elif table.seq and table.partitions != self.topics.partitions[LOG]:
             detail = f"the changelog is of a log of {table.partitions} partitions"
+        elif table.applied + 1 < self.topics.begins[LOG, self.partition]:
+            detail = f"events from offset {table.applied + 1} on were deleted before they were read"
         elif table.applied >= self.topics.ends[LOG, self.partition]:
             detail = f"offset {table.applied} was applied, and the log has lost it"
         if detail:

@@ -62,7 +62,7 @@ class Topics:
     log_id: str = ""
     begins: dict[Place, int] = field(default_factory=dict)
     ends: dict[Place, int] = field(default_factory=dict)
-    # Partitions of the changelog into which nothing was written while the moment was taken.
+    # Partitions of which no transaction was open, and none ended while the moment was taken.
     at_rest: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -70,12 +70,12 @@ class Topics:
         try:
             self._describe(admin)
             self.ends = self._ends(admin, (STATE,), committed=True)
-            before = self._ends(admin, (STATE,), committed=False)
             self.ends |= self._ends(admin, (ACKS, SENDS, DEAD_LETTERS), committed=False)
+            sends = self._ends(admin, (SENDS,), committed=True)
             after = self._ends(admin, (STATE,), committed=False)
             self.ends |= self._ends(admin, (LOG,), committed=True)
-            self.at_rest = {p for (_, p), end in before.items() if after[STATE, p] == end}
-            self.at_rest &= {p for (t, p), end in after.items() if self.ends[t, p] == end}
+            still = {place for place, end in (sends | after).items() if end == self.ends[place]}
+            self.at_rest = {p for name, p in still if name == STATE and (SENDS, p) in still}
             oldest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
             self.begins = self._offsets(admin, self.ends, oldest, committed=False)
         except KafkaException as exc:

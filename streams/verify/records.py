@@ -41,6 +41,14 @@ class Records:
         """Return the names of a record's fields, in the order of today's schema."""
         return [field["name"] for field in self._today[name]["fields"]]
 
+    def name_of(self, value: bytes | None) -> str:
+        """Return the name in a record's framing, empty when it is none of ours."""
+        if not value:
+            return ""
+        frame = value[: _SINGLE_OBJECT if value[0] else _CONFLUENT]
+        found = self._readers.get(frame) or self._ask(frame)
+        return "" if found is None else found[0]
+
     def read(self, value: bytes | None) -> tuple[str, Record]:
         """Return a record's name and fields; ValueError when the bytes are no record of ours."""
         if not value:

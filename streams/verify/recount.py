@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 
+# What retention has deleted is neither lost nor compared.
+_GONE = {
+    "answers_gone": "{:,} events have no answer to compare: mailing.acks no longer has it",
+    "sends_gone": "{:,} messages have no send to compare: mailing.sends no longer has it",
+    "dead_letters_gone": "{:,} dead letters to compare are gone",
+    "answers_of_gone_events": "{:,} answers are of events that the log no longer has",
+    "sends_of_gone_events": "{:,} sends are of events that the log no longer has",
+    "dead_letters_of_gone_events": "{:,} dead letters are of events that the log no longer has",
+}
+
+
 def recount(
     bootstrap_servers: str,
     prefix: str = "",
@@ -30,9 +41,15 @@ def recount(
     Works beside running workers. *registered* gives the schema text of a registry's id, *progress*
     hears (offsets read, offsets in all). CannotRead when the topics cannot be compared.
     """
-    report = Report()
     topics = Topics(bootstrap_servers, prefix, security or {})
-    records = Records(registered)
+    return compare(topics, Records(registered), progress)
+
+
+def compare(
+    topics: Topics, records: Records, progress: Progress = lambda _done, _all: None
+) -> Report:
+    """Compare *topics* with what the model makes of their log."""
+    report = Report()
     total, done = topics.size(), 0
 
     def read_to(count: int) -> None:
@@ -41,25 +58,25 @@ def recount(
         progress(done, total)
 
     told = Told(topics, records, report)
-    for number in range(topics.partitions[ACKS]):
-        for raw in topics.read(ACKS, number, read_to):
-            told.take(raw)
+    for raw in topics.read(ACKS, read_to=read_to):
+        told.take(raw)
     # One after the other: only one model is in memory.
-    checks = []
+    checks: dict[int, Partition] = {}
     for number in range(topics.partitions[LOG]):
         check = Partition(number, topics, records, told, report, read_to)
-        check.run()
-        checks.append(check)
+        if check.run():
+            checks[number] = check
 
     def is_somebodys(rid: int) -> bool:
-        if not 0 <= rid % 1024 < len(checks):
+        if rid % 1024 not in checks:
             return False
         rids = checks[rid % 1024].rids
         at = bisect_left(rids, rid)
         return at < len(rids) and rids[at] == rid
 
-    told.finish(is_somebodys)
-    _compare_copies(checks, topics, report)
+    told.finish(is_somebodys, whole=len(checks) == topics.partitions[LOG])
+    report.limits += [text.format(n) for name, text in _GONE.items() if (n := report.counts[name])]
+    _compare_copies(list(checks.values()), topics, report)
     return report
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.verify.model import digest
 from streams.verify.reading import LOG, SENDS
@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from streams.verify.changelog import Waiting
     from streams.verify.model import Model, Send
     from streams.verify.reading import Raw, Topics
-    from streams.verify.records import Record, Records
+    from streams.verify.records import Records
     from streams.verify.report import Report
+
+
+class _Sent(NamedTuple):
+    says: bytes
+    invocation: int
+    place: int
 
 
 class Sends:
     """What was sent: `take` it all, `expect` each message in the order of the cuts, then `finish`.
 
-    A send is kept as a digest of all that is in it, by the offset of its event. Sends are written
+    A send is kept as a digest of what it says, by the offset of its event. Sends are written
     once and in the order of their cuts, so where retention has taken the oldest, everything after
     the first that is still there has to be there too.
     """
@@ -29,7 +35,7 @@ class Sends:
         self._partition = model.partition
         self._log_begin = topics.begins[LOG, self._partition]
         self._some_gone = topics.begins[SENDS, self._partition] > 0
-        self._found: dict[int, tuple[bytes, int]] = {}
+        self._found: dict[int, _Sent] = {}
 
     def take(self, raw: Raw) -> None:
         """Take a record of the topic."""
@@ -42,18 +48,18 @@ class Sends:
         if name != "RecipientSend" or (rid, partition) != (send["rid"], self._partition):
             self._breach(Kind.UNEXPECTED, raw.offset, 0, "no send of this partition")
             return
-        content = self._content(rid, send["invocation"], send)
+        says = {name: send[name] for name in send.keys() - {"send_id", "invocation"}}
+        sent = _Sent(digest(says), send["invocation"], raw.offset)
         if offset < self._log_begin:
             # Its event is gone; that the recipient is known is all there is to say.
             self._report.counts["sends_of_gone_events"] += 1
             if rid not in self._model.keys:
                 self._breach(Kind.UNEXPECTED, raw.offset, rid, "sent to a recipient nobody knows")
             return
-        known = self._found.setdefault(offset, (content, raw.offset))
-        if known[1] == raw.offset:
-            return
-        kind = Kind.DOUBLED if known[0] == content else Kind.UNEQUAL_REPEAT
-        self._breach(kind, raw.offset, rid, f"sent before, at offset {known[1]}")
+        known = self._found.setdefault(offset, sent)
+        if known is not sent:
+            kind = Kind.DOUBLED if known[:2] == sent[:2] else Kind.UNEQUAL_REPEAT
+            self._breach(kind, raw.offset, rid, f"sent before, at offset {known.place}")
 
     def expect(self, send: Send, waiting: Waiting | None, *, required: bool) -> None:
         """Look for a message that was cut; *waiting* is what the changelog still has of it."""
@@ -64,9 +70,9 @@ class Sends:
             elif required and send.sure:
                 self._missing(send)
             return
-        content, place = found
+        place = found.place
         self._some_gone = False
-        if content != self._content_of(send):
+        if found.says != send.says or (send.sure and found.invocation != send.invocation):
             detail = f"it is not what {LOG}[{self._partition}]@{send.offset} asks for"
             self._breach(Kind.CHANGED, place, send.rid, detail)
         if waiting is not None and self._partition in self._topics.at_rest:
@@ -75,9 +81,9 @@ class Sends:
 
     def finish(self) -> None:
         """Report what was sent and never asked for."""
-        for offset, (_, place) in self._found.items():
+        for offset, sent in self._found.items():
             detail = f"{LOG}[{self._partition}]@{offset} asks for no such message"
-            self._breach(Kind.UNEXPECTED, place, 0, detail)
+            self._breach(Kind.UNEXPECTED, sent.place, 0, detail)
 
     def _missing(self, send: Send) -> None:
         if self._some_gone:
@@ -87,15 +93,6 @@ class Sends:
         self._report.breach(
             Kind.LOST, LOG, self._partition, send.offset, rid=send.rid, detail=detail
         )
-
-    def _content(self, rid: int, invocation: int, send: Record) -> bytes:
-        says = {
-            name: value for name, value in send.items() if name not in {"send_id", "invocation"}
-        }
-        return digest({"says": digest(says), "rid": rid, "invocation": invocation})
-
-    def _content_of(self, send: Send) -> bytes:
-        return digest({"says": send.says, "rid": send.rid, "invocation": send.invocation})
 
     def _breach(self, kind: Kind, offset: int, rid: int, detail: str) -> None:
         self._report.breach(kind, SENDS, self._partition, offset, rid=rid, detail=detail)

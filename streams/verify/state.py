@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streams.verify.model import COUNTERS, DEFINITION
+from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER
 from streams.verify.reading import LOG, STATE
 from streams.verify.report import Kind
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StateCheck:
-    """Compares *table* with *model*; *begin* is the log's first offset."""
+    """Compares *table* with *model*."""
 
     model: Model
     table: Table
     report: Report
-    begin: int
 
     def run(self) -> None:
         """Report every difference."""
@@ -88,14 +87,14 @@ class StateCheck:
             self.report.counts["pending"] += 1
             wanted = asked.pop(offset, None)
             if wanted is None:
-                if offset >= self.begin or found is None or not found.vague:
+                if found is None or not found.vague:
                     detail = f"offset {offset} of the log asks for no such message"
                     self._breach(Kind.UNEXPECTED, detail, rid=waiting.rid)
-            elif waiting != (*wanted[:3], wanted[3].rid, wanted[3].says):
+            elif waiting != (*wanted[:3], wanted[3].rid, wanted[3].says) and wanted[3].sure:
                 detail = f"its message, of offset {offset}, waits otherwise than the log has it"
                 self._breach(Kind.CHANGED, detail, rid=waiting.rid)
-        for offset, (_, _, _, send) in asked.items():
-            if send.sure:
+        for offset, (orgid, mid, _, send) in asked.items():
+            if send.sure and not self.model.mailings[orgid, mid].vague:
                 self.report.breach(
                     Kind.LOST,
                     LOG,
@@ -112,7 +111,7 @@ class StateCheck:
             "invocation": mailing.invocation,
         }
         for field in (*DEFINITION, "revision", "invocation"):
-            if record[field] != wanted[field]:
+            if record[field] != wanted[field] and mailing.vague < FOR_EVER:
                 self._breach(Kind.CHANGED, f"{name}: {field} differs")
         for counter in COUNTERS:
             counted = mailing.counts[counter] - (unsent if counter == "sent" else 0)

@@ -1,9 +1,9 @@
 """What callers were told, beside what the log says they have to be told.
 
-Of each entry of a call one answer is kept, packed into a number, under a digest of the call's name:
-some 200 bytes. Answers of a partition come in the order of its log, and again from some place on
-after a crash. So where retention has taken the oldest, everything after the first one that is
-still there has to be there too.
+Of each entry of a call one answer is kept, packed into a number, under a digest of the call's name.
+Entries of a partition are answered in the order of its log, and again from some
+place on after a crash; so are control events. So where retention has taken the oldest, everything
+after the first one that is still there has to be there too.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ class Told:
         self._first: dict[bytes, int] = {}
         self._more: dict[bytes, list[int]] = {}
         self._others: dict[bytes, list[_Other]] = {}
-        # The lowest place at which an answer of (partition, reply partition) was met.
-        self._met: dict[tuple[int, int], int] = {}
+        # The lowest place at which an answer of (partition, reply partition) was met; entries and
+        # control events apart, since those of one transaction do not come in the log's order.
+        self._met: dict[tuple[int, int, bool], int] = {}
 
     def take(self, raw: Raw) -> None:
         """Take a record of the topic."""
@@ -111,11 +112,11 @@ class Told:
         reply = out.reply_partition
         if isinstance(out, Dead):
             # Who waits may be told, and need not be.
-            for where in (
-                _call(reply, out.request_id, out.entry),
-                _control(reply, out.request_id, partition),
+            for where, control in (
+                (_call(reply, out.request_id, out.entry), False),
+                (_control(reply, out.request_id, partition), True),
             ):
-                self._match(where, lambda found: found.outcome == _FAILED, partition)
+                self._match(where, lambda found: found.outcome == _FAILED, partition, control)
             return
         if isinstance(out, Ack):
             where = _call(reply, out.request_id, out.entry)
@@ -135,7 +136,7 @@ class Told:
                 return found.outcome == _CONTROL
             return found.number == wanted.number and found.outcome in _UNSURE
 
-        if self._match(where, fits, partition):
+        if self._match(where, fits, partition, wanted.outcome == _CONTROL):
             return
         if where in self._first:
             # Perhaps another event with this name has that answer: said when all are known.
@@ -144,7 +145,9 @@ class Told:
         elif required:
             self._lost(partition, offset, wanted, reply)
 
-    def _match(self, where: bytes, fits: Callable[[_Found], bool], partition: int) -> bool:
+    def _match(
+        self, where: bytes, fits: Callable[[_Found], bool], partition: int, control: bool
+    ) -> bool:
         first = self._first.get(where)
         if first is None:
             return False
@@ -159,35 +162,43 @@ class Told:
                     break
             else:
                 return False
-        met = self._met.get((partition, reply), place)
-        self._met[partition, reply] = min(met, place)
+        queue = (partition, reply, control)
+        self._met[queue] = min(self._met.get(queue, place), place)
         return True
 
     def _lost(self, partition: int, offset: int, wanted: _Found, reply: int) -> None:
-        if self._topics.begins[ACKS, reply] > 0 and (partition, reply) not in self._met:
+        queue = (partition, reply, wanted.outcome == _CONTROL)
+        if self._topics.begins[ACKS, reply] > 0 and queue not in self._met:
             self._report.counts["answers_gone"] += 1
             return
         rid = 0 if wanted.outcome == _CONTROL else wanted.number
         detail = f"never answered: {_OUTCOMES[wanted.outcome]}"
         self._report.breach(Kind.LOST, LOG, partition, offset, rid=rid, detail=detail)
 
-    def finish(self, somebody: Callable[[int], bool]) -> None:
-        """Report every answer that no event has; *somebody* says whether a rid is a recipient's."""
+    def finish(self, somebody: Callable[[int], bool], *, whole: bool) -> None:
+        """Report every answer that no event has; *somebody* says whether a rid is a recipient's.
+
+        Not *whole*: some partitions' events were not met.
+        """
         for where, first in self._first.items():
             values = (first, *self._more.get(where, ()))
             others = self._others.get(where, [])
             matched = any(value & _MATCHED for value in values)
-            strange = [_unpacked(value) for value in values if not value & _MATCHED]
-            for found, reply, place in strange:
-                self._strange(found, reply, place, others, matched, somebody)
-            if not strange:
-                for other in others:
-                    if other.required:
-                        self._lost(
-                            other.partition, other.offset, other.wanted, other.reply_partition
-                        )
+            strange = 0
+            for value in values:
+                found, reply, place = _unpacked(value)
+                if value & _MATCHED:
+                    continue
+                if self._may_be_gone(found, reply, place) or not (whole or others or matched):
+                    self._report.counts["answers_of_gone_events"] += 1
+                    continue
+                strange += 1
+                self._report_strange(found, reply, place, others, matched, somebody)
+            for other in () if strange else others:
+                if other.required:
+                    self._lost(other.partition, other.offset, other.wanted, other.reply_partition)
 
-    def _strange(
+    def _report_strange(
         self,
         found: _Found,
         reply: int,
@@ -197,12 +208,9 @@ class Told:
         somebody: Callable[[int], bool],
     ) -> None:
         if not others and not matched:
-            if not self._may_be_gone(found, reply, place):
-                rid = 0 if found.outcome == _CONTROL else found.number
-                detail = "answers no event of the log"
-                self._report.breach(Kind.UNEXPECTED, ACKS, reply, place, rid=rid, detail=detail)
-            else:
-                self._report.counts["answers_of_gone_events"] += 1
+            rid = 0 if found.outcome == _CONTROL else found.number
+            detail = "answers no event of the log"
+            self._report.breach(Kind.UNEXPECTED, ACKS, reply, place, rid=rid, detail=detail)
             return
         kind, rid, detail = Kind.CHANGED, 0, f"answered {_OUTCOMES[found.outcome]}"
         if found.outcome != _CONTROL and found.number:
@@ -223,7 +231,10 @@ class Told:
         begun = [p for (name, p), at in self._topics.begins.items() if name == LOG and at > 0]
         if found.outcome != _CONTROL and found.number:
             begun = [p for p in begun if p == found.number % 1024]
-        return any(place < self._met.get((p, reply), place + 1) for p in begun)
+        kinds = (False, True) if found.outcome == _FAILED else (found.outcome == _CONTROL,)
+        queues = [(p, reply, control) for p in begun for control in kinds]
+        # One record may hold the answers of events on both sides of the log's beginning.
+        return any(place <= self._met.get(queue, place) for queue in queues)
 
 
 def _call(reply: int, request_id: str, index: int) -> bytes:

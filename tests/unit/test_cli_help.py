@@ -24,6 +24,7 @@ COMMANDS = [
     "topics check",
     "credentials",
     "doctor",
+    "verify",
 ]
 
 

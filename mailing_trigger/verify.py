@@ -1,0 +1,123 @@
+"""`verify`: the recount, and what a person reads of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from mailing_trigger.adapters import broker_of
+from mailing_trigger.errors import CommandError
+from mailing_trigger.explain import explain
+from mailing_trigger.output import console, progress_console, say
+from streams.verify.recount import recount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailing_trigger.settings import Settings
+    from streams.verify.report import Report
+
+BREACHED = 1
+# In this order, where there are any: (what is counted, its name).
+COUNTED = (
+    ("events", "events"),
+    ("events_not_yet", "events not processed yet"),
+    ("recipients", "recipients"),
+    ("pending", "messages waiting"),
+    ("sends_not_yet", "messages being sent"),
+    ("sends", "sends"),
+    ("acks", "acknowledgements"),
+    ("acks_repeated", "of them repeated, equal"),
+    ("answers", "answers about mailings"),
+    ("answers_repeated", "of them repeated, equal"),
+    ("dead_letters", "dead letters"),
+)
+
+
+class NotVerified(CommandError):
+    """The topics could not be compared, so nothing is known of them."""
+
+    exit_code: ClassVar[int] = 2
+
+
+def run(settings: Settings, *, as_json: bool) -> int:
+    """Compare everything, say what was found, and return the exit status."""
+    began = time.monotonic()
+    try:
+        report = _recount(settings)
+    except Exception as exc:  # an error must not pass for a breach
+        raise NotVerified(explain(exc)) from exc
+    if as_json:
+        console.print_json(json.dumps(report.as_dict()), indent=None)
+    else:
+        _say(report, time.monotonic() - began)
+    return BREACHED if report.found else 0
+
+
+def _recount(settings: Settings) -> Report:
+    columns = (
+        TextColumn("reading"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    shown = progress_console.is_terminal
+    with Progress(*columns, console=progress_console, disable=not shown, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        return recount(
+            broker_of(settings),
+            settings.topic_prefix,
+            security=settings.kafka,
+            registered=_schemas_of(settings.schema_registry_url),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _schemas_of(url: str | None) -> Callable[[int], str | None]:
+    """Return what finds the schema text of an id in the registry at *url*."""
+    if url is None:
+        return lambda _: None
+    from producers.registry import registry_at  # noqa: PLC0415 - half a second
+    from schemas.framing import CONFLUENT_MAGIC, Framing  # noqa: PLC0415
+
+    registry, framing = registry_at(url), Framing()
+
+    def text(schema_id: int) -> str | None:
+        if not registry.resolve(framing, schema_id):
+            return None
+        return framing.writers[CONFLUENT_MAGIC + schema_id.to_bytes(4, "big")].text
+
+    return text
+
+
+def _say(report: Report, took_s: float) -> None:
+    for name, shown in COUNTED:
+        if report.counts[name]:
+            say(f"{report.counts[name]:>13,} {shown}")
+    events = report.counts["events"] + report.counts["events_not_yet"]
+    say(f"{took_s:>13,.1f} s, {events / took_s:,.0f} events a second")
+    for limit in report.limits:
+        say(f"not checked: {limit}")
+    for partition, offset, reason in report.laid_aside:
+        say(f"laid aside: event {offset} of partition {partition}, {reason}")
+    for breach in report.breaches:
+        say(breach.line())
+    total = report.found.total()
+    if total > len(report.breaches):
+        say(f"and {total - len(report.breaches):,} more")
+    if total:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(report.found.items()))
+        say(f"{total:,} breaches: {kinds}")
+    else:
+        say("nothing is lost, doubled or changed")
