@@ -1,0 +1,1 @@
+"""The worker's shipped code under a broker, a clock and threads that one schedule decides about."""

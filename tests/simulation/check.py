@@ -1,0 +1,150 @@
+"""What has to hold at the end of every run, by an independent reading of what lies in the topics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
+from streams.worker.stamp import Stamp
+from tests.simulation.workload import HOME, MID, ORG, PARTITIONS
+from tests.support import model as specification
+from tests.support.model import COUNTERS, Model
+from tests.support.recount import Reader
+
+if TYPE_CHECKING:
+    from tests.simulation.broker import Record
+    from tests.simulation.world import World
+
+_READER = Reader()
+
+
+@cache
+def _read(value: bytes) -> tuple[str, dict[str, Any]]:
+    return _READER.read(value)
+
+
+@cache
+def _model(partition: int, log: tuple[tuple[int, bytes, bytes], ...]) -> Model:
+    """Return the meaning of a log; the same few logs come from most schedules."""
+    before, specification.PARTITIONS = specification.PARTITIONS, PARTITIONS
+    try:
+        model = Model(partition, {(ORG, MID): HOME})
+        for offset, key, value in log:
+            model.meet(offset, key, value)
+    finally:
+        specification.PARTITIONS = before
+    return model
+
+
+def check(world: World) -> None:
+    """Fail unless every promise was kept."""
+    assert [repr(error) for error in world.failures] == [], "a worker ended itself"
+    broker = world.broker
+    models = []
+    for partition in range(PARTITIONS):
+        log = broker.logs[LOG, partition]
+        model = _model(partition, tuple((r.offset, r.key, r.value) for r in log.records))
+        models.append(model)
+        _check_place(world, partition, log.end)
+        _check_state(broker.logs[STATE, partition].committed(), model, log.end - 1)
+        _check_sends(broker.logs[SENDS, partition].committed(), model)
+        dead = [_read(r.value or b"")[1]["offset"] for r in broker.logs[DEAD_LETTERS, partition].committed()]
+        assert dead == model.dead
+    _check_replies(world, models)
+    _check_open(world)
+
+
+def _check_open(world: World) -> None:
+    open_in = [place for place, log in world.broker.logs.items() if log.open]
+    assert open_in == [], "a transaction was left open"
+
+
+def _check_place(world: World, partition: int, end: int) -> None:
+    """The group's offset reached the end, and neither it nor its state ever went back."""
+    broker = world.broker
+    history = broker.offset_history[partition]
+    offsets = [offset for offset, _ in history]
+    stamps = [Stamp.decode(note) for _, note in history]
+    seqs = [stamp.seq for stamp in stamps if stamp is not None]
+    assert len(seqs) == len(history), "an offset without its note"
+    assert offsets == sorted(offsets), f"partition {partition}: the committed offset went back"
+    assert seqs == sorted(seqs), f"partition {partition}: the committed seq went back"
+    assert not broker.pending[partition]
+    reached = offsets[-1] if offsets else 0
+    assert reached == end, f"partition {partition}: {end - reached} events of {end} were never folded"
+
+
+def _check_state(records: list[Record], model: Model, last: int) -> None:
+    """The changelog alone, read to its end, says what the model knows."""
+    metas = [_read(r.value or b"")[1] for r in records if r.key == b"meta"]
+    assert [meta["seq"] for meta in metas] == list(range(1, len(metas) + 1)), "transactions of state"
+    applied = [meta["applied"] for meta in metas]
+    assert applied == sorted(applied)
+    assert max(applied, default=-1) == last
+    table = {r.key: r.value for r in records}
+    people, mailings, pending = {}, {}, 0
+    for key, value in table.items():
+        if value is None:
+            continue
+        kind, _, name = (key or b"").decode().partition(":")
+        if kind == "b":
+            for kept in _read(value)[1]["recipients"]:
+                person = _read(kept["recipient"])[1]
+                people[kept["key"].decode()] = (person["rid"], person["email"])
+        elif kind == "m":
+            mailings[name] = {counter: _read(value)[1][counter] for counter in COUNTERS}
+        elif kind == "p":
+            pending += len(_read(value)[1]["messages"])
+    assert people == {
+        f"{org}:{who}": (person["rid"], person["email"])
+        for (org, who), person in model.people.items()
+    }, "recipients"
+    assert mailings == {
+        f"{org}:{mid}": {counter: mailing[counter] for counter in COUNTERS}
+        for (org, mid), mailing in model.mailings.items()
+    }, "mailings"
+    assert pending == sum(len(mailing["queue"]) for mailing in model.mailings.values()), "pending"
+
+
+def _check_sends(records: list[Record], model: Model) -> None:
+    names = ("send_id", "orgid", "mid", "invocation", "rid", "context", "email")
+    sent = [_read(record.value or b"")[1] for record in records]
+    found = [{name: send[name] for name in names} for send in sent]
+    doubled = [s for s, times in Counter(send["send_id"] for send in sent).items() if times > 1]
+    assert doubled == [], "sent twice"
+    wanted = [{name: send[name] for name in names} for send in model.sends]
+
+    def by_id(send: dict[str, Any]) -> str:
+        return str(send["send_id"])
+
+    assert sorted(found, key=by_id) == sorted(wanted, key=by_id), "sends"
+
+
+def _check_replies(world: World, models: list[Model]) -> None:
+    """Each event has its answer, the same each time, and none before it was in the log."""
+    logged: dict[tuple[str, int], int] = {}
+    for partition in range(PARTITIONS):
+        for record in world.broker.logs[LOG, partition].records:
+            event = _read(record.value or b"")[1]
+            logged.setdefault((event["request_id"], event["index"]), record.number)
+    acks: Counter[tuple[int, str, int, int, str]] = Counter()
+    answers: Counter[tuple[int, int, str, str, int]] = Counter()
+    for (topic, partition), log in world.broker.logs.items():
+        for record in log.records if topic == ACKS else ():
+            name, reply = _read(record.value or b"")
+            if name == "Acknowledgement":
+                for call in reply["calls"]:
+                    for e in call["entries"]:
+                        acks[partition, call["request_id"], e["index"], e["rid"], e["outcome"]] += 1
+                        assert logged[call["request_id"], e["index"]] < record.number
+            else:
+                told = (reply["request_id"], reply["outcome"], reply["messages"])
+                answers[reply["index"], partition, *told] += 1
+    assert acks.keys() == {ack for model in models for ack in model.acks}, "acknowledgements"
+    assert answers.keys() == {
+        (model.partition, *answer) for model in models for answer in model.answers
+    }, "answers"
+    if max([*acks.values(), *answers.values()], default=0) > 1:
+        world.broker.saw["event folded again"] += 1
