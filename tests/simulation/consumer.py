@@ -52,7 +52,7 @@ class SimConsumer:
         self._versions = 0
         self._fetched: deque[tuple[int, Message]] = deque()
         self._closed = False
-        self._polls = 0
+        self._worked = self._idle_polls = 0
         # Of the group.
         self._topic = ""
         self._member_id, self._generation = "", -1
@@ -231,16 +231,19 @@ class SimConsumer:
     def poll(self, timeout: float) -> Message | None:
         """Return a message, or None after *timeout* s; callbacks run in here."""
         self._check()
-        idle = self._process.worked == self._polls and self._process.idle_polls >= _IDLE_POLLS
-        self._scheduler.wait(self._has_something, timeout, "polls", lazy=idle)
+        self._scheduler.wait(self._has_something, timeout, "polls", lazy=self._idle)
         self._check()
         while self._events:
             self._tell()
         message = self._pop()
-        quiet = message is None and self._process.worked == self._polls
-        self._process.idle_polls = self._process.idle_polls + 1 if quiet else 0
-        self._polls = self._process.worked
+        quiet = message is None and self._process.worked == self._worked
+        self._idle_polls = self._idle_polls + 1 if quiet else 0
+        self._worked = self._process.worked
         return message
+
+    def _idle(self) -> bool:
+        """Whether this process has been doing nothing for a while but to look for records."""
+        return self._idle_polls >= _IDLE_POLLS and self._process.worked == self._worked
 
     def consume(self, count: int, timeout: float) -> list[Message]:
         """Return what is there already."""

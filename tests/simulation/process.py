@@ -127,6 +127,7 @@ class Process:
             scheduler.remove(actor)
             if isinstance(actor, Thread):
                 actor.kill()
+        self.loop.forget()
 
     def _note_crash(self) -> None:
         saw = self.world.broker.saw

@@ -43,8 +43,8 @@ class Host(Protocol):
 class Actor:
     """Somebody who takes steps; *host* is what its steps belong to, None for the world's."""
 
-    # A wait that may end later than asked without anybody being the wiser.
-    lazy = False
+    # Whether its wait may end later than asked without anybody being the wiser.
+    lazy: Callable[[], bool] | None = None
     # How long a step may be put off, to be late for whoever waits for it.
     stall_s = 2.0
 
@@ -232,7 +232,7 @@ class Scheduler:
             paused = max(actor.held_until, host.paused_until if host is not None else 0)
             if paused > self.now:
                 strict = min(strict, paused)
-            elif actor.lazy:
+            elif actor.lazy is not None and actor.lazy():
                 lazy = min(lazy, actor.deadline())
             else:
                 strict = min(strict, actor.deadline())
@@ -248,14 +248,19 @@ class Scheduler:
     # What the greenlets call.
 
     def wait(
-        self, until: Callable[[], bool] | None, timeout: float | None, what: str, *, lazy: bool = False
+        self,
+        until: Callable[[], bool] | None,
+        timeout: float | None,
+        what: str,
+        *,
+        lazy: Callable[[], bool] | None = None,
     ) -> bool:
         """Hand over until *until* is true; return whether it was, within *timeout* seconds."""
         thread = self.current
         assert isinstance(thread, Thread), f"{thread and thread.name} must not wait: {what}"
         thread.lazy = lazy
         found = thread.wait(until, NEVER if timeout is None else self.now + timeout, what)
-        thread.lazy = False
+        thread.lazy = None
         return found
 
     def pause(self, what: str) -> None:

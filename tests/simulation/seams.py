@@ -46,7 +46,7 @@ class _Asyncio:
 
     @staticmethod
     def run_coroutine_threadsafe(coro: Any, loop: Any) -> SimFuture:
-        return SimFuture(asyncio.run_coroutine_threadsafe(coro, loop), current().scheduler)
+        return SimFuture(loop.call_threadsafe(coro), current().scheduler)
 
 
 def _now() -> float:

@@ -126,6 +126,7 @@ class SimLoop(asyncio.BaseEventLoop, Actor):
         Actor.__init__(self, f"{process.name} loop", process)
         self._scheduler = scheduler
         self._pool = SimPool(scheduler, 4, thread_name_prefix="default")
+        self._called: list[Any] = []
         # A killed process leaves tasks unfinished.
         self.set_exception_handler(lambda _loop, _context: None)
 
@@ -165,6 +166,21 @@ class SimLoop(asyncio.BaseEventLoop, Actor):
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         """Run *func* on a simulated thread."""
         return asyncio.wrap_future((executor or self._pool).submit(func, *args), loop=self)
+
+    def call_threadsafe(self, coro: Any) -> Future[Any]:
+        """As `asyncio.run_coroutine_threadsafe`, which leaves a loop's end to others."""
+        self._called.append(coro)
+        return asyncio.run_coroutine_threadsafe(coro, self)
+
+    def forget(self) -> None:
+        """Leave all tasks where they are."""
+        for task in asyncio.all_tasks(self):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            task.get_coro().close()  # type: ignore[union-attr]
+        for coro in self._called:
+            coro.close()
+        self._ready.clear()
+        self._scheduled.clear()
 
     def _write_to_self(self) -> None:
         pass
