@@ -125,11 +125,15 @@ def _check_age(admin: AdminClient, place: TopicPartition, mark: Mark) -> None:
 
 
 def _is_end(messages: list[Message]) -> bool:
-    """Whether one of *messages* says that the partition's end is reached."""
+    """Whether the partition's end is reached with the last of *messages*.
+
+    An end with records behind it is where the end was: the records may stop within a transaction.
+    """
     at_end = False
     for message in messages:
         error = message.error()
         if error is None:
+            at_end = False
             continue
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             at_end = True
