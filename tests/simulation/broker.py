@@ -47,6 +47,14 @@ class Record(NamedTuple):
     marker: bool = False
 
 
+class Committed(NamedTuple):
+    """An offset as it became visible, and when."""
+
+    offset: int
+    note: str
+    at: float
+
+
 class PartitionLog:
     """One partition: records, and which transactions are still open in it."""
 
@@ -116,7 +124,7 @@ class Broker:
         self.offsets: dict[int, tuple[int, str]] = {}
         # A transaction's offsets are pending until its marker reaches the offsets topic.
         self.pending: dict[int, dict[Txn, tuple[int, str]]] = defaultdict(dict)
-        self.offset_history: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        self.offset_history: dict[int, list[Committed]] = defaultdict(list)
         self.saw: Counter[str] = Counter()
         self._appended = 0
         scheduler.add(_Timeouts(self, scheduler))
@@ -178,18 +186,22 @@ class Broker:
         if epoch != identity.epoch:
             raise refusal(KafkaError._FENCED, "fenced by a newer epoch", fatal=True)
 
-    def end(self, identity: Identity, epoch: int, txn: Txn | None, *, commit: bool) -> None:
+    def end(
+        self, identity: Identity, epoch: int, txn: Txn | None, *, commit: bool, late: bool = False
+    ) -> None:
         """EndTxn: decides; answered before the markers are written."""
         self.check_epoch(identity, epoch)
         if txn is None or txn.outcome is commit:
             return
-        assert txn.outcome is None
-        self._decide(txn, commit=commit)
+        if txn.outcome is not None:
+            raise refusal(KafkaError.INVALID_TXN_STATE, "it ended the other way", abort=True)
+        self._decide(txn, commit=commit, late=late)
 
-    def _decide(self, txn: Txn, *, commit: bool) -> None:
+    def _decide(self, txn: Txn, *, commit: bool, late: bool = False) -> None:
         txn.outcome = commit
         for place in txn.places:
-            self._scheduler.add(_Marker(self, self._scheduler, txn, place))
+            marker = self._scheduler.add(_Marker(self, self._scheduler, txn, place))
+            marker.held_until = self._scheduler.now + marker.stall_s * late
         if not txn.places:
             txn.owner.txn = None
 
@@ -259,7 +271,7 @@ class Broker:
 
     def _commit_offset(self, partition: int, offset: tuple[int, str]) -> None:
         self.offsets[partition] = offset
-        self.offset_history[partition].append(offset)
+        self.offset_history[partition].append(Committed(*offset, self._scheduler.now))
 
 
 class _Marker(Steps):
@@ -271,6 +283,8 @@ class _Marker(Steps):
             scheduler.remove(self)
 
         verb = "commits" if txn.outcome else "aborts"
+        # Later than a dead worker's partitions are somebody else's.
+        self.stall_s = 10.0
         super().__init__(f"marker {verb} {place[0]}[{place[1]}]", None, lambda: True, write)
 
 

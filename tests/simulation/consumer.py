@@ -219,6 +219,8 @@ class SimConsumer:
             if self._ends and assigned.position == end:
                 # Said once at each end, however often it is reached anew.
                 assigned.told_end = end
+                if self._broker.logs[assigned.place].open and not self._topic:
+                    self._broker.saw["restore met a transaction without its marker"] += 1
                 said = KafkaError(KafkaError._PARTITION_EOF)
                 message = Message(topic=topic, partition=partition, offset=end, error=said)
                 self._fetched.append((assigned.version, message))

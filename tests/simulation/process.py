@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SESSION_S = 6.0
-# Past the session, and past the transaction's timeout as well.
-_ZOMBIE_S = {"zombie": 8.0, "long zombie": 40.0}
-# Before its session is over, and after another has taken over.
-_RESTART_S = {"crash": 1.0, "crash, writes arrive late": 10.0}
+_LASTS_S = {
+    # Past the session, and past the transaction's timeout as well.
+    "zombie": 8.0,
+    "long zombie": 40.0,
+    # Started again before its session is over, and after another has taken over.
+    "crash": 1.0,
+    "crash, writes arrive late": 10.0,
+}
 FRAMING = Framing()
 
 
@@ -33,6 +37,8 @@ class Process:
         self.dead = self.stopping = self.ended = False
         # Grows with each step of its own that is not one more look for something to do.
         self.worked = 0
+        # Whether it did anything that is seen outside of its loop since a fault was offered.
+        self.changed = True
         self.members: list[SimConsumer] = []
         self.producers: list[SimProducer] = []
         self.acks_since_commit = 0
@@ -76,36 +82,41 @@ class Process:
 
     def faults(self, actor: Actor) -> tuple[str, ...]:
         """Return what may happen instead of a step of *actor*."""
+        if not self.changed:
+            # What the loop does for itself alone makes no difference to whoever loses it.
+            return ()
+        self.changed = False
         found = ["crash", "zombie", "long zombie"]
         if any(producer.undelivered() for producer in self.producers):
             found.append("crash, writes arrive late")
         if self.engine.running and not self.stopping:
             found.append("stop")
-        if self.world.reserve:
-            found.append("another joins")
         return tuple(found)
 
     def suffer(self, fault: str) -> None:
         """Let *fault* happen."""
         self.world.broker.saw[fault] += 1
-        if fault in _ZOMBIE_S:
-            self.paused_until = self.world.scheduler.now + _ZOMBIE_S[fault]
+        scheduler = self.world.scheduler
+        if fault != "stop":
+            scheduler.grace_s += SESSION_S + _LASTS_S[fault]
+        if "zombie" in fault:
+            self.paused_until = scheduler.now + _LASTS_S[fault]
             self.was_paused = True
             for member in self.members:
                 member.silence(self.paused_until)
         elif fault == "stop":
             self.stop()
-        elif fault == "another joins":
-            self.world.join()
         else:
             self._note_crash()
             self.end(arrive_late=fault != "crash")
-            self.world.restart(self, _RESTART_S[fault])
+            self.world.restart(self, _LASTS_S[fault])
 
     def stepped(self, actor: Actor) -> None:
         """Hear that *actor* is about to take a step."""
         if getattr(actor, "what", "") != "polls":
             self.worked += 1
+        if actor is not self.loop:
+            self.changed = True
         for member in self.members:
             member.wake()
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from schemas.topics import ACKS, SENDS, STATE
 from tests.simulation.broker import Place, refusal
 from tests.simulation.scheduler import Gone, Steps
+from tests.simulation.workload import TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +109,7 @@ class SimProducer:
         """Queue a record."""
         self._check()
         assert partition >= 0
+        self._process.changed = True
         queue = self._queues.setdefault((topic, partition), deque())
         queue.append(_Queued(key, value, tuple(headers or ()), on_delivery))
 
@@ -158,6 +161,12 @@ class SimProducer:
             self._broker.saw["delivery of effects failed"] += 1
             self._abortable = KafkaError(KafkaError._MSG_TIMED_OUT, "late", txn_requires_abort=True)
             return
+        if place[0] in (STATE, SENDS) and any(TOO_LARGE in (each.value or b"") for each in queue):
+            self._broker.saw["record too large"] += 1
+            self._abortable = KafkaError(
+                KafkaError.MSG_SIZE_TOO_LARGE, "too large", txn_requires_abort=True
+            )
+            return
         offset = -1
         for each in queue:
             try:
@@ -169,6 +178,7 @@ class SimProducer:
                 self._fatal = exc.args[0]
                 self._queues.clear()
                 return
+            self._process.acks_since_commit += place[0] == ACKS
             if each.on_delivery is not None:
                 message = Message(topic=place[0], partition=place[1], offset=offset)
                 self._reports.append((each.on_delivery, None, message))
@@ -252,7 +262,7 @@ class SimProducer:
         if not delivered:
             raise refusal(KafkaError._TIMED_OUT, "not delivered", retriable=True)
         fault = self._world.call(
-            self._process, "commits", "is not asked", "is not answered", "is refused"
+            self._process, "commits", "is not asked", "is not answered", "is refused", "marks late"
         )
         if fault == "is refused":
             raise refusal(KafkaError.INVALID_TXN_STATE, "refused", abort=True)
@@ -260,11 +270,13 @@ class SimProducer:
             self._unknown("commit of unknown outcome, not applied", timeout)
         try:
             assert self._identity is not None
-            self._broker.end(self._identity, self._epoch, self._txn, commit=True)
+            late = fault == "marks late"
+            self._broker.end(self._identity, self._epoch, self._txn, commit=True, late=late)
         except KafkaException as exc:
             self._fatal = exc.args[0]
             self._refused()
             raise
+        self._process.acks_since_commit = 0
         if fault == "is not answered":
             self._unknown("commit of unknown outcome, applied", timeout)
         self._in_transaction, self._txn = False, None

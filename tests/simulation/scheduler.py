@@ -47,6 +47,8 @@ class Actor:
     lazy: Callable[[], bool] | None = None
     # How long a step may be put off, to be late for whoever waits for it.
     stall_s = 2.0
+    # How long it may hang, so that whoever waits for it gives it up; 0: nobody does.
+    hang_s = 0.0
 
     def __init__(self, name: str, host: Host | None = None) -> None:
         self.name = name
@@ -148,6 +150,8 @@ class Scheduler:
         self.now = start
         self.current: Actor | None = None
         self.steps = 0
+        # How long all that was done to the workers may keep them from their work.
+        self.grace_s = 0.0
         self._hub = getcurrent()
         self._actors: deque[Actor] = deque()
 
@@ -205,11 +209,14 @@ class Scheduler:
         self.steps += 1
         what = getattr(actor, "what", "")
         faults = actor.host.faults(actor) if actor.host is not None else ()
-        chosen = self.schedule.choose(f"{actor.name} {what}", ("run", "hold", "stall", *faults))
+        late = ("hold", "stall", "hang") if actor.hang_s else ("hold", "stall")
+        chosen = self.schedule.choose(f"{actor.name} {what}", ("run", *late, *faults))
         if chosen == "hold":
             actor.held = True
-        elif chosen == "stall":
-            actor.held_until = self.now + actor.stall_s
+        elif chosen in {"stall", "hang"}:
+            late_s = actor.stall_s if chosen == "stall" else actor.hang_s
+            actor.held_until = self.now + late_s
+            self.grace_s += late_s
         elif chosen != "run":
             assert actor.host is not None
             actor.host.suffer(chosen)

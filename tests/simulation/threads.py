@@ -97,7 +97,7 @@ class SimPool:
         thread = self._scheduler.start(f"{host.name if host else ''} {self._name}", host, run)
         if self._name == "ship":
             # Longer than the engine waits for a shipper, shorter than a transaction may be open.
-            thread.stall_s = 25.0
+            thread.hang_s = 25.0
         return future
 
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:

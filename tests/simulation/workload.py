@@ -1,9 +1,9 @@
-"""What is asked of the workers: a few events, in two partitions, with pauses between them."""
+"""What happens to the workers by plan: a few events, with pauses between them, and a new worker."""
 
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.ids import mailing_key, recipient_key
 from schemas.partition import partition_for
@@ -12,57 +12,88 @@ from tests.simulation.scheduler import NEVER, Actor
 from tests.support.events import Event, defined, invoked, triggered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.simulation.world import World
 
 PARTITIONS = 2
-ORG, MID = 2, 1
-# The partition that judges what is asked of the mailing.
+# At home in the partition that moves when a second worker joins.
+ORG, MID = 2, 3
 HOME = partition_for(mailing_key(ORG, MID), PARTITIONS)
 AWAY = 1 - HOME
 
-Workload = "Sequence[tuple[float, int, Event]]"
-"""(seconds after the one before, partition, event)"""
+# What no broker takes in state or sends, however often it is tried.
+TOO_LARGE = b'"too large"'
 
 
-def address(partition: int, name: str) -> str:
-    """An address that is at home in *partition*."""
-    for tag in count():
-        email = f"{name}+{tag}@b.org"
-        if partition_for(recipient_key(ORG, email), PARTITIONS) == partition:
-            return email
-    raise AssertionError
+class Join(NamedTuple):
+    """One more worker starts."""
+
+
+class Append(NamedTuple):
+    """An event is produced."""
+
+    partition: int
+    event: Event
+
+
+Workload = tuple[tuple[float, Append | Join], ...]
+"""(seconds after the one before, what happens)"""
 
 
 def few() -> Workload:
-    """A mailing, recipients in both partitions, two invocations and a duplicate between them."""
+    """A mailing, recipients in both partitions, two invocations, a duplicate; a worker joins.
+
+    The home partition's first invocation finds two batches, which are two slices of a drain.
+    """
     home_a, home_b, away = address(HOME, "a"), address(HOME, "b"), address(AWAY, "c")
+    return (
+        (0.0, Append(HOME, defined(ORG, MID, request_id="define"))),
+        (0.2, _trigger(HOME, home_a, "1")),
+        (0.0, _trigger(AWAY, away, "2")),
+        (0.2, _trigger(HOME, home_b, "3")),
+        (0.01, _trigger(HOME, home_b, "4")),
+        (0.2, Append(HOME, invoked(ORG, MID, request_id="invoke 1"))),
+        (0.02, _trigger(AWAY, away, "5")),
+        (0.15, Join()),
+        (0.1, Append(HOME, invoked(ORG, MID, request_id="invoke 2"))),
+        (0.0, _trigger(HOME, home_a, "6")),
+    )
 
-    def trigger(partition: int, email: str, call: str) -> tuple[int, Event]:
-        return partition, triggered(ORG, MID, email=email, context=b"1", request_id=call)
 
-    events = [
-        (0.0, HOME, defined(ORG, MID, request_id="define")),
-        (0.2, *trigger(HOME, home_a, "1")),
-        (0.0, *trigger(AWAY, away, "2")),
-        (0.02, *trigger(HOME, home_b, "3")),
-        (0.2, *trigger(HOME, home_b, "4")),
-        (0.0, HOME, invoked(ORG, MID, request_id="invoke 1")),
-        (0.02, *trigger(AWAY, away, "5")),
-        (0.2, HOME, invoked(ORG, MID, request_id="invoke 2")),
-    ]
-    return events
+def poisoned() -> Workload:
+    """One event among others whose effects no broker takes; nobody waits for its answer."""
+    home_a, home_b = address(HOME, "a"), address(HOME, "b")
+    large = triggered(
+        ORG, MID, email=address(HOME, "p"), context=TOO_LARGE, request_id="2", reply_partition=-1
+    )
+    return (
+        (0.0, Append(HOME, defined(ORG, MID, request_id="define"))),
+        (0.2, _trigger(HOME, home_a, "1")),
+        (0.0, Append(HOME, large)),
+        (0.0, _trigger(HOME, home_b, "3")),
+        (0.1, Join()),
+        (0.1, Append(HOME, invoked(ORG, MID, request_id="invoke"))),
+    )
+
+
+def address(partition: int, name: str) -> str:
+    """Return an address that is at home in *partition*."""
+    tagged = (f"{name}+{tag}@b.org" for tag in count())
+    return next(e for e in tagged if partition_for(recipient_key(ORG, e), PARTITIONS) == partition)
+
+
+def _trigger(partition: int, email: str, call: str) -> Append:
+    return Append(partition, triggered(ORG, MID, email=email, context=b"1", request_id=call))
 
 
 class Upstream(Actor):
-    """Whoever produces events: without transactions, each at its time."""
+    """Whoever produces events, without transactions, and starts workers: each at its time."""
 
     def __init__(self, world: World, workload: Workload) -> None:
         super().__init__("upstream")
         self._world = world
         self._left = list(workload)
         self._due: float | None = None
+        self.ended = NEVER
 
     def deadline(self) -> float:
         """When the next event is due."""
@@ -77,7 +108,11 @@ class Upstream(Actor):
         return self.deadline() <= now
 
     def step(self) -> None:
-        """Append it."""
-        _, partition, (key, value) = self._left.pop(0)
+        """Let it happen."""
+        _, what = self._left.pop(0)
         self._due = None
-        self._world.broker.append((LOG, partition), key, value)
+        self.ended = self._world.scheduler.now
+        if isinstance(what, Join):
+            self._world.join()
+        else:
+            self._world.broker.append((LOG, what.partition), *what.event)

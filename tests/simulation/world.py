@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unittest import mock
+
 from schemas.topics import ACK_PARTITIONS, ACKS, DEAD_LETTERS, LOG, SENDS, STATE
+from streams.worker import engine
 from tests.simulation import seams
 from tests.simulation.broker import Broker
 from tests.simulation.process import Process
@@ -25,17 +28,18 @@ _TOPICS = {
 }
 # A fair run takes some hundreds.
 _MOST_STEPS = 30_000
+# A takeover, and the transactions that were in the way.
+_FAIR_S = 10.0
+# A call that is not answered, and what was built on it: the longest limit of a transaction's.
+_CALL_S = 20.0
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """How many workers there are at first, and whether more may join."""
+    """What happens by plan, and how many workers there are at first."""
 
     workload: Workload
     workers: int = 1
-    reserve: int = 1
-    # Whether the schedule decides only from when the first workers have their partitions.
-    settled: bool = False
 
 
 class World:
@@ -46,7 +50,6 @@ class World:
         self.scheduler = Scheduler(schedule)
         self.broker = Broker(self.scheduler, PARTITIONS, _TOPICS)
         self.processes: dict[str, Process] = {}
-        self.reserve = scenario.reserve
         self.member_count = 0
         # Why processes ended that nobody killed.
         self.failures: list[BaseException] = []
@@ -55,23 +58,21 @@ class World:
 
     def run(self) -> World:
         """Run to the end: until nothing happens any more with all faults healed."""
-        with seams.installed(self):
-            self.schedule.healed = self.scenario.settled
+        with seams.installed(self), mock.patch.object(engine, "_DRAIN_SLICE", 1):
             for _ in range(self.scenario.workers):
-                self._start(f"w{len(self.processes) + 1}")
-            if self.scenario.settled:
-                self._settle()
-            self.schedule.healed = False
+                self.join()
             self.scheduler.add(self._upstream)
             self._settle()
             self.schedule.healed = True
-            while self.reserve:
-                self.join()
-            self._settle()
             for process in self._alive():
                 process.stop()
             self._settle()
         return self
+
+    @property
+    def due(self) -> float:
+        """When everything has to be folded, whatever happened."""
+        return self._upstream.ended + self.scheduler.grace_s + _FAIR_S
 
     def _settle(self) -> None:
         self.scheduler.run(lambda: False, _MOST_STEPS)
@@ -85,7 +86,6 @@ class World:
 
     def join(self) -> None:
         """Let one more worker start."""
-        self.reserve -= 1
         self._start(f"w{len(self.processes) + 1}")
 
     def restart(self, process: Process, after_s: float) -> None:
@@ -114,6 +114,7 @@ class World:
         if chosen == "works":
             return ""
         self.broker.saw[chosen] += 1
+        self.scheduler.grace_s += _CALL_S
         return chosen
 
     def call(self, process: Process, what: str, *faults: str) -> str:
