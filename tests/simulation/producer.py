@@ -252,6 +252,8 @@ class SimProducer:
         """Deliver everything, then EndTxn."""
         self._raise_fatal()
         assert self._in_transaction
+        if self._process.engine._building is not None:
+            self._broker.saw["two transactions' worth in flight"] += 1
         delivered = self._scheduler.wait(
             lambda: not self._queues or self._failed(), timeout, "delivers, to commit"
         )

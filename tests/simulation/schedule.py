@@ -21,7 +21,7 @@ class Decision(NamedTuple):
     options: tuple[str, ...]
 
 
-@dataclass
+@dataclass(repr=False)
 class Schedule:
     """The deviations of one run; records the decisions it met."""
 
@@ -30,6 +30,9 @@ class Schedule:
     told: list[str] = field(default_factory=list)
     # From here on nothing deviates: the world has healed.
     healed: bool = False
+
+    def __repr__(self) -> str:
+        return f"Schedule.of({self.text!r})"
 
     def choose(self, about: str, options: Sequence[str]) -> str:
         """Return one of *options*."""

@@ -70,7 +70,9 @@ _NAMES: dict[str, Any] = {
         Condition=lambda: SimCondition(current().scheduler),
         Lock=lambda: SimCondition(current().scheduler),
     ),
-    "ThreadPoolExecutor": lambda size, **named: SimPool(current().scheduler, size, **named),
+    "ThreadPoolExecutor": lambda size, **named: SimPool(
+        current().scheduler, current().broker.saw, size, **named
+    ),
     "random": SimpleNamespace(uniform=lambda low, high: (low + high) / 2),
     "asyncio": _Asyncio(),
 }

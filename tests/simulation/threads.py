@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.scheduler import NEVER, Actor
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from tests.simulation.process import Process
@@ -66,10 +67,13 @@ class SimThread:
 class SimPool:
     """`ThreadPoolExecutor`."""
 
-    def __init__(self, scheduler: Scheduler, size: int, *, thread_name_prefix: str) -> None:
+    def __init__(
+        self, scheduler: Scheduler, saw: Counter[str], size: int, *, thread_name_prefix: str
+    ) -> None:
         self._scheduler, self._size, self._name = scheduler, size, thread_name_prefix
         self._jobs: deque[object] = deque()
         self._running = 0
+        self._saw = saw
 
     def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
         """Run *work* when a thread is free."""
@@ -102,6 +106,8 @@ class SimPool:
 
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
         """Nothing waits for threads of a simulated process, which end with it."""
+        if self._running and not wait:
+            self._saw["shipper given up"] += 1
 
 
 class SimFuture:
@@ -125,7 +131,7 @@ class SimLoop(asyncio.BaseEventLoop, Actor):
         asyncio.BaseEventLoop.__init__(self)
         Actor.__init__(self, f"{process.name} loop", process)
         self._scheduler = scheduler
-        self._pool = SimPool(scheduler, 4, thread_name_prefix="default")
+        self._pool = SimPool(scheduler, process.world.broker.saw, 4, thread_name_prefix="default")
         self._called: list[Any] = []
         # A killed process leaves tasks unfinished.
         self.set_exception_handler(lambda _loop, _context: None)

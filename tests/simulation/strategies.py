@@ -1,0 +1,22 @@
+"""Schedules as Hypothesis draws them: few deviations, anywhere."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tests.simulation.explore import DECISIONS, OPTIONS, SCENARIOS
+from tests.simulation.schedule import Schedule
+
+
+def scenarios() -> SearchStrategy[str]:
+    """One of the scenarios."""
+    return st.sampled_from(sorted(SCENARIOS))
+
+
+def schedules() -> SearchStrategy[Schedule]:
+    """Up to eight deviations; shrinks to the fewest, and to the earliest."""
+    deviations = st.dictionaries(
+        st.integers(0, DECISIONS), st.integers(1, OPTIONS), min_size=1, max_size=8
+    )
+    return deviations.map(Schedule)

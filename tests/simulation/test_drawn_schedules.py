@@ -1,0 +1,21 @@
+"""Schedules with several deviations, as Hypothesis draws them. `make simulate` runs 10,000."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.simulation.explore import run
+from tests.simulation.strategies import scenarios, schedules
+
+if TYPE_CHECKING:
+    from tests.simulation.schedule import Schedule
+
+
+@pytest.mark.timeout(600)
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(name=scenarios(), schedule=schedules())
+def test_every_promise_is_kept_whatever_happens_together(name: str, schedule: Schedule) -> None:
+    assert run(name, schedule) is not None

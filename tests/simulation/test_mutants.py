@@ -1,0 +1,23 @@
+"""The simulation sees: each of these mistakes breaks a promise in a schedule near the fair one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.simulation.explore import Broken, nearest, run
+from tests.simulation.mutants import MUTANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("mutant", "where"), MUTANTS, ids=[m.__name__ for m, _ in MUTANTS])
+def test_a_mistake_is_seen(mutant: Callable[[], Any], where: str) -> None:
+    near = [each for each in nearest("few") if where in each.what]
+    assert near
+    with mutant(), pytest.raises(Broken):
+        for each in near:
+            run("few", each.schedule)
