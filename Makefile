@@ -47,6 +47,10 @@ test-interpreted: $(READY) ## The core's tests on a copy without compiled module
 	git ls-files -z | xargs -0 cp --parents -t "$$copy"; \
 	cd "$$copy"; $(CURDIR)/$(BIN)/pytest -n 2 tests/unit tests/property $(ARGS)
 
+.PHONY: simulate
+simulate: $(READY) ## 10,000 schedules of the worker under faults, some minutes; or one again
+	$(BIN)/python -m tests.simulation $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Style and format
 	$(BIN)/ruff check .

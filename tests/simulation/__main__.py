@@ -1,8 +1,8 @@
 """``make simulate``: ten thousand schedules, or one again.
 
-    make simulate                         # 10,000 schedules of a new seed, and all that are near
-    make simulate ARGS="--seed 7"         # the same schedules again
-    make simulate ARGS="few 60:2,75:3"    # one schedule, with every step of it
+make simulate                         # 10,000 schedules of a new seed, and all that are near
+make simulate ARGS="--seed 7"         # the same schedules again
+make simulate ARGS="few 60:2,75:3"    # one schedule, with every step of it
 """
 
 from __future__ import annotations

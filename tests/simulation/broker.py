@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 Place = tuple[str, int]
 """(topic, partition)"""
 OFFSETS: Place = ("__consumer_offsets", 0)
-# Transactions that began longer ago are aborted; the transaction coordinator looks by itself.
 
 
-def refusal(code: int, reason: str = "", *, fatal: bool = False, retriable: bool = False,
-            abort: bool = False) -> KafkaException:
+def refusal(
+    code: int,
+    reason: str = "",
+    *,
+    fatal: bool = False,
+    retriable: bool = False,
+    abort: bool = False,
+) -> KafkaException:
     """Return the exception librdkafka raises for *code*."""
     return KafkaException(
         KafkaError(code, reason, fatal=fatal, retriable=retriable, txn_requires_abort=abort)
@@ -104,7 +109,7 @@ class Identity:
 
     @property
     def completing(self) -> bool:
-        """Whether markers of its last transaction are missing: CONCURRENT_TRANSACTIONS till then."""
+        """Whether markers of its last one are missing: CONCURRENT_TRANSACTIONS till then."""
         return self.txn is not None and self.txn.outcome is not None
 
 
@@ -132,8 +137,12 @@ class Broker:
     # Produce
 
     def append(
-        self, place: Place, key: bytes | None, value: bytes | None,
-        headers: tuple[tuple[str, bytes], ...] = (), txn: Txn | None = None,
+        self,
+        place: Place,
+        key: bytes | None,
+        value: bytes | None,
+        headers: tuple[tuple[str, bytes], ...] = (),
+        txn: Txn | None = None,
     ) -> int:
         """Append a record and return its offset.
 

@@ -1,4 +1,4 @@
-"""What has to hold at the end of every run, by an independent reading of what lies in the topics."""
+"""What has to hold at the end of every run, by another reading of what lies in the topics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def check(world: World) -> None:
     models = []
     for partition in range(PARTITIONS):
         log = broker.logs[LOG, partition]
-        letters = [_read(r.value or b"")[1] for r in broker.logs[DEAD_LETTERS, partition].committed()]
+        letters = [
+            _read(r.value or b"")[1] for r in broker.logs[DEAD_LETTERS, partition].committed()
+        ]
         poison = frozenset(letter["offset"] for letter in letters)
         for letter in letters:
             assert letter["reason"] == "TOO_LARGE_TO_PRODUCE"
@@ -82,7 +84,9 @@ def _check_place(world: World, partition: int, end: int) -> None:
     assert seqs == sorted(seqs), f"partition {partition}: the committed seq went back"
     assert not broker.pending[partition]
     reached = offsets[-1] if offsets else 0
-    assert reached == end, f"partition {partition}: {end - reached} events of {end} were never folded"
+    assert reached == end, (
+        f"partition {partition}: {end - reached} events of {end} were never folded"
+    )
     late = next((c.at for c in history if c.offset == end), 0.0) - world.due
     assert late <= 0, f"partition {partition}: its events were folded {late:.0f} s late"
 
@@ -90,7 +94,9 @@ def _check_place(world: World, partition: int, end: int) -> None:
 def _check_state(records: list[Record], model: Model, last: int) -> None:
     """The changelog alone, read to its end, says what the model knows."""
     metas = [_read(r.value or b"")[1] for r in records if r.key == b"meta"]
-    assert [meta["seq"] for meta in metas] == list(range(1, len(metas) + 1)), "transactions of state"
+    assert [meta["seq"] for meta in metas] == list(range(1, len(metas) + 1)), (
+        "transactions of state"
+    )
     applied = [meta["applied"] for meta in metas]
     assert applied == sorted(applied)
     assert max(applied, default=-1) == last
@@ -151,8 +157,8 @@ def _check_replies(world: World, models: list[Model], *, poisoned: bool) -> None
                         acks[partition, call["request_id"], e["index"], e["rid"], e["outcome"]] += 1
                         assert logged[call["request_id"], e["index"]] < record.number
             else:
-                told = (reply["request_id"], reply["outcome"], reply["messages"])
-                answers[reply["index"], partition, *told] += 1
+                answer = (reply["request_id"], reply["outcome"], reply["messages"])
+                answers[reply["index"], partition, *answer] += 1
     told = (
         (acks.keys(), {ack for model in models for ack in model.acks}),
         (answers.keys(), {(m.partition, *answer) for m in models for answer in m.answers}),

@@ -61,7 +61,9 @@ class SimConsumer:
         self._events: deque[tuple[str, set[int]]] = deque()
         self._callbacks: dict[str, Callable[[Any, list[TopicPartition]], None]] = {}
         self._actors = [
-            self._scheduler.add(Steps(f"{process.name} fetcher", process, self._can_fetch, self._fetch))
+            self._scheduler.add(
+                Steps(f"{process.name} fetcher", process, self._can_fetch, self._fetch)
+            )
         ]
 
     # The group

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.check import check
 from tests.simulation.schedule import Schedule
-from tests.simulation.world import Scenario, World
 from tests.simulation.workload import few, poisoned
+from tests.simulation.world import Scenario, World
 
 if TYPE_CHECKING:
     from collections import Counter

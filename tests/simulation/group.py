@@ -52,13 +52,13 @@ class Group:
         """JoinGroup, first or again."""
         member = self.members.setdefault(member_id, Member())
         member.owned, member.joined = set(owned), True
-        self._prepare()
+        self.preparing = True
         self._complete()
 
     def leave(self, member_id: str) -> None:
         """LeaveGroup, or the end of a session."""
         if self.members.pop(member_id, None) is not None and self.members:
-            self._prepare()
+            self.preparing = True
             self._complete()
 
     def check(self, membership: Membership) -> None:
@@ -81,10 +81,6 @@ class Group:
         """Remove the members whose sessions are over."""
         for member_id in [m for m, member in self.members.items() if member.expires <= now]:
             self.leave(member_id)
-
-    def _prepare(self) -> None:
-        if not self.preparing:
-            self.preparing = True
 
     def _complete(self) -> None:
         if not all(member.joined for member in self.members.values()):

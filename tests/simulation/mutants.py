@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from streams.core import restore as restore_module
-from streams.core.restore import Restore
 from streams.worker import restoring, takeover
 from streams.worker.engine import Engine
 from streams.worker.shipping import Outcome, Replier, Shipper
@@ -18,6 +17,8 @@ from tests.simulation import seams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from streams.core.restore import Restore
 
 
 @contextmanager
@@ -38,14 +39,14 @@ def fresh_membership() -> Iterator[None]:
 @contextmanager
 def no_incarnations() -> Iterator[None]:
     """Shipping does not ask whether a partition was given up or rewound meanwhile."""
-    with mock.patch.object(Engine, "_is_ours", lambda _self, _transaction: True):
+    with mock.patch.object(Engine, "_is_ours", return_value=True):
         yield
 
 
 @contextmanager
 def no_incarnations_anywhere() -> Iterator[None]:
     """Nobody asks whether a partition was given up or rewound meanwhile."""
-    with mock.patch.object(Source, "is_current", lambda _self, _partition, _incarnation: True):
+    with mock.patch.object(Source, "is_current", return_value=True):
         yield
 
 
@@ -93,7 +94,7 @@ def restore_to_applied() -> Iterator[None]:
 @contextmanager
 def commit_before_replies() -> Iterator[None]:
     """A transaction is committed before its replies are known to be delivered."""
-    with mock.patch.object(Replier, "wait", lambda _self, _receipt, _deadline: None):
+    with mock.patch.object(Replier, "wait", return_value=None):
         yield
 
 
@@ -195,7 +196,7 @@ def one_event_too_far() -> Iterator[None]:
 @contextmanager
 def nobody_is_fenced() -> Iterator[None]:
     """A dead owner's transaction stays open until the broker ends it."""
-    with mock.patch.object(Takeover, "_fence_dead_owner", lambda _self, _partition, _offset: None):
+    with mock.patch.object(Takeover, "_fence_dead_owner"):
         yield
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from schemas.framing import Framing
 from streams.worker.engine import Engine
@@ -155,7 +155,3 @@ class Process:
     def restoring(self) -> bool:
         """Whether a partition is being taken over."""
         return any(a.name.endswith(" restore") for a in self.world.scheduler.of(self))
-
-    def owned(self) -> dict[int, Any]:
-        """Return the partitions it folds."""
-        return self.engine.owned

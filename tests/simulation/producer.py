@@ -17,15 +17,11 @@ from tests.simulation.scheduler import Gone, Steps
 from tests.simulation.workload import TOO_LARGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from confluent_kafka import TopicPartition
 
     from tests.simulation.broker import Identity, Txn
     from tests.simulation.group import Membership
     from tests.simulation.process import Process
-
-OnDelivery = "Callable[[KafkaError | None, Message | None], None]"
 
 
 class _Queued(NamedTuple):
@@ -145,11 +141,7 @@ class SimProducer:
         place = next(iter(self._queues))
         queue = self._queues.pop(place)
         about = f"{self._network.name} to {place[0]}[{place[1]}]"
-        if self.transactional:
-            faults = ("fails",)
-        else:
-            faults = ("is out of order",)
-        fault = self._world.choose(about, *faults)
+        fault = self._world.choose(about, "fails" if self.transactional else "is out of order")
         if fault == "is out of order":
             # The idempotent producer has lost count of its records: fatal, for all it has.
             self._broker.saw["delivery of replies failed"] += 1
@@ -171,7 +163,11 @@ class SimProducer:
         for each in queue:
             try:
                 offset = self._broker.append(
-                    place, each.key, each.value, each.headers, self._begin() if self.transactional else None
+                    place,
+                    each.key,
+                    each.value,
+                    each.headers,
+                    self._begin() if self.transactional else None,
                 )
             except KafkaException as exc:
                 self._refused()

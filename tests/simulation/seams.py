@@ -53,6 +53,10 @@ def _now() -> float:
     return current().scheduler.now
 
 
+def _sleep(seconds: float) -> None:
+    current().scheduler.sleep(seconds)
+
+
 def _client(made: Any) -> Any:
     # A process is known by the address it is given for its broker.
     def make(config: dict[str, Any]) -> Any:
@@ -62,9 +66,7 @@ def _client(made: Any) -> Any:
 
 
 _NAMES: dict[str, Any] = {
-    "time": SimpleNamespace(
-        monotonic=_now, time=_now, sleep=lambda seconds: current().scheduler.sleep(seconds)
-    ),
+    "time": SimpleNamespace(monotonic=_now, time=_now, sleep=_sleep),
     "threading": SimpleNamespace(
         Thread=lambda **named: SimThread(current().scheduler, **named),
         Condition=lambda: SimCondition(current().scheduler),

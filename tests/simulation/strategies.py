@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from tests.simulation.explore import DECISIONS, OPTIONS, SCENARIOS
 from tests.simulation.schedule import Schedule
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 
 def scenarios() -> SearchStrategy[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.simulation.explore import Broken, nearest, run
+from tests.simulation.explore import Broken, Near, nearest, run
 from tests.simulation.mutants import MUTANTS
 
 if TYPE_CHECKING:
@@ -19,5 +19,9 @@ def test_a_mistake_is_seen(mutant: Callable[[], Any], where: str) -> None:
     near = [each for each in nearest("few") if where in each.what]
     assert near
     with mutant(), pytest.raises(Broken):
-        for each in near:
-            run("few", each.schedule)
+        _run_all(near)
+
+
+def _run_all(near: list[Near]) -> None:
+    for each in near:
+        run("few", each.schedule)

@@ -6,10 +6,9 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.explore import nearest, run
+from tests.simulation.explore import SCENARIOS, nearest, run
 from tests.simulation.schedule import Schedule
 from tests.simulation.world import World
-from tests.simulation.explore import SCENARIOS
 
 # What has to have happened in some of them, or they prove nothing.
 SOMETIMES = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
 from unittest import mock
 
 from schemas.topics import ACK_PARTITIONS, ACKS, DEAD_LETTERS, LOG, SENDS, STATE
@@ -12,7 +11,7 @@ from streams.worker import engine
 from tests.simulation import seams
 from tests.simulation.broker import Broker
 from tests.simulation.process import Process
-from tests.simulation.scheduler import Actor, Scheduler, Steps
+from tests.simulation.scheduler import Scheduler, Steps
 from tests.simulation.workload import PARTITIONS, Upstream
 
 if TYPE_CHECKING:
@@ -137,6 +136,3 @@ class _Restart(Steps):
     def deadline(self) -> float:
         """As asked."""
         return self._at
-
-
-__all__ = ["Actor", "Scenario", "World"]
