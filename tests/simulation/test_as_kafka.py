@@ -141,9 +141,9 @@ def _joined(settings: WorkerSettings) -> Any:
 
 def _offset(settings: WorkerSettings, *, stable: bool) -> object:
     request = ConsumerGroupTopicPartitions(settings.group_id, [TopicPartition(settings.log, 0)])
-    answer = clients.admin_client(settings).list_consumer_group_offsets(
-        [request], require_stable=stable
-    )
+    # Kept, for a client that is gone answers nobody.
+    admin = clients.admin_client(settings)
+    answer = admin.list_consumer_group_offsets([request], require_stable=stable)
     (found,) = answer[settings.group_id].result(10).topic_partitions
     return found.error.name() if found.error else (found.offset, found.metadata or "")
 
