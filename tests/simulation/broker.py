@@ -74,7 +74,7 @@ class PartitionLog:
 
     @property
     def stable_end(self) -> int:
-        """The last stable offset: the first record of the oldest transaction still open here."""
+        """The last stable offset (KIP-98): the first record of the oldest transaction open here."""
         return min(self.open.values(), default=self.end)
 
     def committed(self) -> list[Record]:
@@ -169,7 +169,7 @@ class Broker:
         return self.identities.setdefault(name, Identity(name, timeout_s))
 
     def fence(self, identity: Identity) -> bool:
-        """InitProducerId: return whether the new epoch is there.
+        """InitProducerId (KIP-98): return whether the new epoch is there.
 
         An open transaction is aborted under a raised epoch, which fences its owner at once; the
         client is told CONCURRENT_TRANSACTIONS and asks again until all markers are written.
@@ -231,7 +231,7 @@ class Broker:
             txn.owner.txn = None
 
     def expire(self, now: float) -> None:
-        """Abort transactions past their timeout; the raised epoch fences their producers."""
+        """Abort transactions past `transaction.timeout.ms`; the raised epoch fences producers."""
         for identity in self.identities.values():
             txn = identity.txn
             if txn is not None and txn.outcome is None and now >= txn.began + identity.timeout_s:

@@ -1,4 +1,4 @@
-"""The worker group at its coordinator: members, generations and the cooperative protocol."""
+"""The worker group at its coordinator: members, generations, cooperative rebalances (KIP-429)."""
 
 from __future__ import annotations
 
