@@ -4,48 +4,59 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
+from streams.verify.model import COUNTERS, Ack, Answer, Dead, Model, Send
+from streams.verify.records import Records
 from streams.worker.stamp import Stamp
-from tests.simulation.workload import HOME, MID, ORG, PARTITIONS, TOO_LARGE
-from tests.support import model as specification
-from tests.support.model import COUNTERS, Model
-from tests.support.recount import Reader
+from tests.simulation.workload import PARTITIONS, TOO_LARGE
 
 if TYPE_CHECKING:
+    from streams.verify.model import Out
     from tests.simulation.broker import Record
     from tests.simulation.world import World
 
-_READER = Reader()
+_RECORDS = Records()
 
 
 @cache
 def _read(value: bytes) -> tuple[str, dict[str, Any]]:
-    return _READER.read(value)
+    return _RECORDS.read(value)
+
+
+class _Meaning(NamedTuple):
+    """A model that has met a log, and what followed from it."""
+
+    model: Model
+    met: tuple[tuple[int, Out], ...]
+
+    def dead(self) -> set[int]:
+        return {offset for offset, out in self.met if isinstance(out, Dead)}
 
 
 @cache
-def _model(
+def _meaning(
     partition: int, log: tuple[tuple[int, bytes, bytes], ...], poison: frozenset[int]
-) -> Model:
+) -> _Meaning:
     """Return the meaning of a log; the same few logs come from most schedules."""
-    before, specification.PARTITIONS = specification.PARTITIONS, PARTITIONS
-    try:
-        model = Model(partition, {(ORG, MID): HOME})
-        for offset, key, value in log:
-            if offset not in poison:
-                model.meet(offset, key, value)
-    finally:
-        specification.PARTITIONS = before
-    return model
+    model = Model(partition, PARTITIONS, _RECORDS, fingerprint=dict)
+    return _Meaning(
+        model,
+        tuple(
+            (offset, out)
+            for offset, key, value in log
+            for out in model.meet(offset, key, value, aside=offset in poison)
+        ),
+    )
 
 
 def check(world: World) -> None:
     """Fail unless every promise was kept."""
     assert world.failures == [], f"a worker ended itself: {world.failures}"
     broker = world.broker
-    models = []
+    meanings = []
     for partition in range(PARTITIONS):
         log = broker.logs[LOG, partition]
         letters = [
@@ -56,14 +67,15 @@ def check(world: World) -> None:
             assert letter["reason"] == "TOO_LARGE_TO_PRODUCE"
             assert TOO_LARGE in letter["value"]
         assert len(letters) == len(poison), "a dead letter twice"
-        model = _model(partition, tuple((r.offset, r.key, r.value) for r in log.records), poison)
-        models.append(model)
+        found = tuple((r.offset, r.key or b"", r.value or b"") for r in log.records)
+        meaning = _meaning(partition, found, poison)
+        meanings.append(meaning)
         _check_place(world, partition, log.end)
-        _check_state(broker.logs[STATE, partition].committed(), model, log.end - 1)
-        _check_sends(broker.logs[SENDS, partition].committed(), model)
-        assert model.dead == []
+        _check_state(broker.logs[STATE, partition].committed(), meaning.model, log.end - 1)
+        _check_sends(broker.logs[SENDS, partition].committed(), partition, meaning)
+        assert meaning.dead() == poison
     poisoned = any(broker.logs[DEAD_LETTERS, p].records for p in range(PARTITIONS))
-    _check_replies(world, models, poisoned=poisoned)
+    _check_replies(world, meanings, poisoned=poisoned)
     _check_open(world)
 
 
@@ -109,37 +121,32 @@ def _check_state(records: list[Record], model: Model, last: int) -> None:
         if kind == "b":
             for kept in _read(value)[1]["recipients"]:
                 person = _read(kept["recipient"])[1]
-                people[kept["key"].decode()] = (person["rid"], person["email"])
+                people[kept["key"]] = model.kept(person["rid"], person["status"], person)
         elif kind == "m":
             mailings[name] = {counter: _read(value)[1][counter] for counter in COUNTERS}
         elif kind == "p":
             pending += len(_read(value)[1]["messages"])
-    assert people == {
-        f"{org}:{who}": (person["rid"], person["email"])
-        for (org, who), person in model.people.items()
-    }, "recipients"
+    assert people == model.people, "recipients"
     assert mailings == {
-        f"{org}:{mid}": {counter: mailing[counter] for counter in COUNTERS}
-        for (org, mid), mailing in model.mailings.items()
+        f"{org}:{mid}": mailing.counts for (org, mid), mailing in model.mailings.items()
     }, "mailings"
-    assert pending == sum(len(mailing["queue"]) for mailing in model.mailings.values()), "pending"
+    assert pending == sum(len(mailing.queue) for mailing in model.mailings.values()), "pending"
 
 
-def _check_sends(records: list[Record], model: Model) -> None:
-    names = ("send_id", "orgid", "mid", "invocation", "rid", "context", "email")
-    sent = [_read(record.value or b"")[1] for record in records]
-    found = [{name: send[name] for name in names} for send in sent]
-    doubled = [s for s, times in Counter(send["send_id"] for send in sent).items() if times > 1]
-    assert doubled == [], "sent twice"
-    wanted = [{name: send[name] for name in names} for send in model.sends]
+def _check_sends(records: list[Record], partition: int, meaning: _Meaning) -> None:
+    sent = [dict(_read(record.value or b"")[1]) for record in records]
+    found = [(send.pop("send_id"), send.pop("invocation"), send) for send in sent]
+    ids = [send_id for send_id, _, _ in found]
+    assert len(ids) == len(set(ids)), "sent twice"
+    wanted = [
+        (f"{out.rid}:{partition}:{out.offset}", out.invocation, out.says)
+        for _, out in meaning.met
+        if isinstance(out, Send)
+    ]
+    assert sorted(found, key=itemgetter(0)) == sorted(wanted, key=itemgetter(0)), "sends"
 
-    def by_id(send: dict[str, Any]) -> str:
-        return str(send["send_id"])
 
-    assert sorted(found, key=by_id) == sorted(wanted, key=by_id), "sends"
-
-
-def _check_replies(world: World, models: list[Model], *, poisoned: bool) -> None:
+def _check_replies(world: World, meanings: list[_Meaning], *, poisoned: bool) -> None:
     """Each event has its answer, the same each time, and none before it was in the log."""
     logged: dict[tuple[str, int], int] = {}
     for partition in range(PARTITIONS):
@@ -147,7 +154,7 @@ def _check_replies(world: World, models: list[Model], *, poisoned: bool) -> None
             event = _read(record.value or b"")[1]
             logged.setdefault((event["request_id"], event["index"]), record.number)
     acks: Counter[tuple[int, str, int, int, str]] = Counter()
-    answers: Counter[tuple[int, int, str, str, int]] = Counter()
+    answers: Counter[tuple[int, int, str, str, int, int]] = Counter()
     for (topic, partition), log in world.broker.logs.items():
         for record in log.records if topic == ACKS else ():
             name, reply = _read(record.value or b"")
@@ -157,11 +164,13 @@ def _check_replies(world: World, models: list[Model], *, poisoned: bool) -> None
                         acks[partition, call["request_id"], e["index"], e["rid"], e["outcome"]] += 1
                         assert logged[call["request_id"], e["index"]] < record.number
             else:
-                answer = (reply["request_id"], reply["outcome"], reply["messages"])
+                names = ("request_id", "outcome", "revision", "messages")
+                answer = tuple(reply[name] for name in names)
                 answers[reply["index"], partition, *answer] += 1
+    outs = [(m.model.partition, out) for m in meanings for _, out in m.met]
     told = (
-        (acks.keys(), {ack for model in models for ack in model.acks}),
-        (answers.keys(), {(m.partition, *answer) for m in models for answer in m.answers}),
+        (acks.keys(), {out[:5] for _, out in outs if isinstance(out, Ack)}),
+        (answers.keys(), {(p, *out[:5]) for p, out in outs if isinstance(out, Answer)}),
     )
     for found, wanted in told:
         # Before an event is known to be poison, those behind it are answered as if it were not.
