@@ -101,9 +101,9 @@ def _value_profile_data(value: object) -> Mapping[str, str] | None:
         raise Refused(Code.INVALID_TYPE, "an object is expected")
     accepted: dict[str, str] = {}
     for name, scalar in value.items():
-        fields.text(name)
         if scalar is None:
             continue
+        fields.text(name)
         if isinstance(scalar, str):
             fields.text(scalar)
         elif not isinstance(scalar, int | float):
