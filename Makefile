@@ -19,7 +19,8 @@ setup: $(READY) ## Make .venv with everything in it; quick when it is there alre
 
 # Written last, so an interrupted install is repeated; newer than what it is made of, so changes
 # arrive: the package's description, and the modules that are compiled.
-$(READY): pyproject.toml hatch_build.py $(wildcard schemas/*.py streams/core/*.py streams/store/*.py)
+$(READY): pyproject.toml hatch_build.py $(wildcard schemas/*.py streams/core/*.py streams/store/*.py \
+		producers/*.py producers/contract/*.py)
 	@echo "Setting up .venv: about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[embedded,test,dev]'
@@ -84,6 +85,6 @@ bench-full: $(READY) ## Measure everything, and draw it: an hour or two
 
 .PHONY: clean
 clean: ## Remove what the targets made, .venv too; not the data of `make up`
-	find schemas streams -name '*.so' -delete
+	find schemas streams producers -name '*.so' -delete
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # Where the code of all of them lies, as mypyc names it.
-_TOGETHER = "streams.core.compiled"
+_TOGETHER = "schemas.compiled"
 
 
 class CompileHook(BuildHookInterface):
@@ -24,7 +24,7 @@ class CompileHook(BuildHookInterface):
         """Compile, or say why not."""
         root = Path(self.root)
         if version == "editable":
-            for package in ("schemas", "streams"):
+            for package in ("schemas", "streams", "producers"):
                 for stale in (*root.glob(f"{package}/**/*.so"), *root.glob(f"{package}/**/*.pyd")):
                     stale.unlink()
         self._built = Path(tempfile.mkdtemp(prefix="compiled-"))

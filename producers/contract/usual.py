@@ -1,13 +1,13 @@
 """The usual entry of a JSON body, read in one go: an address and texts, named as documented.
 
 A fast path beside `recipients.read_plainly`: what is read here is read there alike, and whatever is
-unusual (another spelling, a number, a null, an error) is left to it. 3 us against 13 an entry of
-six fields.
+unusual (another spelling, a number, a null, an error) is left to it. 1.9 us against 13 an entry of
+six fields, compiled.
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,43 +17,146 @@ from producers.contract.entries import OnTheFlyEntry
 from producers.contract.errors import Refused
 from schemas.topics import MAX_CONTEXT_BYTES
 
-# All fields but the address and the context whose JSON value is a string; the loader passes others
-# by, and then they are missed in the count of colons.
-_Usual = TypedDict(
-    "_Usual",
-    {"email": str, "context": msgspec.Raw, **dict.fromkeys(fields.PROFILE_TEXTS, str)},  # type: ignore[misc]
-    total=False,
-)
-_load = msgspec.json.Decoder(_Usual).decode
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
+_CONTEXT: Final = "context"
+_EMAIL: Final = "email"
+_NUMBER: Final = "smsContact"
+# All fields but the address and the context whose JSON value is a string.
+_NAMES: Final = {name.encode(): name for name in (_EMAIL, _CONTEXT, *fields.PROFILE_TEXTS)}
 # More than a text without control characters.
-_SHAPED = {name: fields.accepting(name) for name in fields.SHAPED_TEXTS}
-_NO_CONTEXT = frozenset({b"", b"null"})
+_SHAPED: Final = {name: fields.accepting(name) for name in fields.SHAPED_TEXTS}
+_text: Final = msgspec.json.Decoder(str).decode
+
+# With the plus sign; 0.1 us where the pattern takes 0.7.
+_MIN_NUMBER: Final = 9
+_MAX_NUMBER: Final = 16
+
+_SPACE: Final = 0x20  # and below it: the white space of JSON
+_QUOTE: Final = 0x22
+_PLUS: Final = 0x2B
+_COMMA: Final = 0x2C
+_ZERO: Final = 0x30
+_NINE: Final = 0x39
+_OPEN_ARRAY: Final = 0x5B
+_BACKSLASH: Final = 0x5C
+_CLOSE_ARRAY: Final = 0x5D
+_OPEN: Final = 0x7B
+_CLOSE: Final = 0x7D
+_DELETE: Final = 0x7F
 
 
 def read_usual(index: int, entry: bytes) -> OnTheFlyEntry | None:
-    """Return the recipient that the object *entry* is; None says nothing."""
-    try:
-        profile: dict[str, object] = _load(entry)  # type: ignore[assignment]
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    count = len(profile)
-    email = profile.pop("email", "")
-    context = bytes(profile.pop("context", b""))  # type: ignore[call-overload]
-    texts = "".join(profile.values())  # type: ignore[arg-type]
-    # Every member has a colon: as many as members and their values have means that no member was
-    # doubled or unknown. One written as an escape would spoil that.
-    if (
-        entry.count(b":") != count + context.count(b":") + texts.count(":")
-        or b"\\u003" in entry
-        or not is_plain(email)  # type: ignore[arg-type]
-        or not texts.isprintable()
-        or len(context) > MAX_CONTEXT_BYTES
-    ):
-        return None
-    for name in _SHAPED.keys() & profile.keys():
-        try:
-            profile[name] = _SHAPED[name](profile[name])
-        except Refused:
+    """Return the recipient that the object *entry* is; None says nothing.
+
+    *entry* is well-formed JSON without white space around it: here it is cut, not judged.
+    """
+    email: str | None = None
+    context: bytes | None = None
+    profile: dict[str, object] = {}
+    at: i64 = _after_space(entry, 1)
+    while entry[at] != _CLOSE:
+        end: i64 = at + 1
+        while entry[end] != _QUOTE:
+            end += 1
+        name = _NAMES.get(entry[at + 1 : end])
+        if name is None:
             return None
-    return OnTheFlyEntry(index, email, None, b"" if context in _NO_CONTEXT else context, profile)  # type: ignore[arg-type]
+        # Past the colon.
+        at = _after_space(entry, _after_space(entry, end + 1) + 1)
+        if name == _CONTEXT:
+            end = _after_value(entry, at)
+            if context is not None or end - at > MAX_CONTEXT_BYTES:
+                return None
+            context = entry[at:end]
+        elif entry[at] != _QUOTE:
+            return None
+        else:
+            end = _after_plain_text(entry, at)
+            if end > 0:
+                text = entry[at + 1 : end - 1].decode()
+            else:
+                end = _after_value(entry, at)
+                try:
+                    text = _text(entry[at:end])
+                except msgspec.DecodeError:
+                    return None
+                if not text.isprintable():
+                    return None
+            if name == _EMAIL:
+                if email is not None or not is_plain(text.encode()):
+                    return None
+                email = text
+            elif name in profile:
+                return None
+            elif name in _SHAPED and not (
+                name == _NUMBER and _is_bare_number(entry, at + 1, end - 1)
+            ):
+                try:
+                    profile[name] = _SHAPED[name](text)
+                except Refused:
+                    return None
+            else:
+                profile[name] = text
+        at = _after_space(entry, end)
+        if entry[at] == _COMMA:
+            at = _after_space(entry, at + 1)
+    if email is None:
+        return None
+    if context is None or context == b"null":
+        context = b""
+    return OnTheFlyEntry(index, email, None, context, profile)
+
+
+def _is_bare_number(entry: bytes, at: i64, end: i64) -> bool:
+    """Whether the text up to *end* is an E.164 number without punctuation, as it is kept."""
+    if not _MIN_NUMBER <= end - at <= _MAX_NUMBER or entry[at] != _PLUS:
+        return False
+    while (at := at + 1) < end:
+        if not _ZERO <= entry[at] <= _NINE:
+            return False
+    return True
+
+
+def _after_space(entry: bytes, at: i64) -> i64:
+    while entry[at] <= _SPACE:
+        at += 1
+    return at
+
+
+def _after_plain_text(entry: bytes, at: i64) -> i64:
+    """Return where the string at *at* ends; 0 when it has more than printable ASCII."""
+    at += 1
+    while True:
+        byte: i64 = entry[at]
+        at += 1
+        if byte == _QUOTE:
+            return at
+        if byte >= _DELETE or byte < _SPACE or byte == _BACKSLASH:
+            return 0
+
+
+def _after_value(entry: bytes, at: i64) -> i64:
+    """Return where the value at *at* ends."""
+    depth: i64 = 0
+    while True:
+        byte: i64 = entry[at]
+        at += 1
+        if byte == _QUOTE:
+            while (byte := entry[at]) != _QUOTE:
+                at += 2 if byte == _BACKSLASH else 1
+            at += 1
+        elif byte in (_OPEN, _OPEN_ARRAY):
+            depth += 1
+            continue
+        elif byte in (_CLOSE, _CLOSE_ARRAY):
+            depth -= 1
+        elif depth:
+            continue
+        else:
+            # A number or a word: up to what cannot be part of one.
+            while (byte := entry[at]) > _SPACE and byte not in (_COMMA, _CLOSE):
+                at += 1
+        if not depth:
+            return at

@@ -58,7 +58,7 @@ def json_texts(draw: st.DrawFn, values: st.SearchStrategy[object] = _VALUES) -> 
 @settings(max_examples=1000)
 @given(_NEAR_ADDRESSES)
 def test_what_the_fast_path_accepts_the_validator_accepts_alike(text: str) -> None:
-    assume(address.is_plain(text))
+    assume(address.is_plain(text.encode(errors="surrogatepass")))
     address.check(text)
     assert address.read_address(text) == text
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def outdated(root: Path) -> Iterator[Path]:
     """Yield the sources in *root* that are newer than what they were compiled to."""
-    for package in ("schemas", "streams"):
+    for package in ("schemas", "streams", "producers"):
         for built in (root / package).rglob("*.so"):
             source = built.with_name(built.name.partition(".")[0] + ".py")
             if source.exists() and source.stat().st_mtime > built.stat().st_mtime:
