@@ -199,7 +199,7 @@ class Control:
         batches = []
         for partition in to:
             value = exchange.codec.encode(name, {**shared, "index": partition})
-            batches.append((partition, [{"key": key, "value": value}]))
+            batches.append((partition, [(key, value)]))
         waiting: Waiting[Answer] = Waiting(
             range(exchange.partitions),
             enough=None if name == MAILING_QUERIED else _refused,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from producers.acks import read_acks
 from producers.errors import LogUnavailable
 from schemas.errors import WireError
+from schemas.framing import schema_text
 from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, Outcome
 
 if TYPE_CHECKING:
@@ -143,7 +145,11 @@ class Replies:
 
     def _answers(self, value: bytes | None) -> list[Answered]:
         self._wire.meet(value)
-        name, record = self._wire.codec.decode(value)
+        codec = self._wire.codec
+        writer, start = codec.framing.split(value)
+        if value is not None and writer.text == schema_text(ACKNOWLEDGEMENT):
+            return read_acks(value, start)
+        name, record = codec.decode(value)
         if name == ACKNOWLEDGEMENT:
             return [
                 (

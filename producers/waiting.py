@@ -42,7 +42,7 @@ class Waiting(Generic[T]):
                 missing.discard(index)
                 self.answers[index] = answer
                 if self._enough is not None and self._enough(answer):
-                    self._finish()
+                    self.give_up()
         self.last_at = at
         self._check()
 
@@ -53,14 +53,20 @@ class Waiting(Generic[T]):
             self.undelivered[index] = error
             self._check()
 
+    @property
+    def over(self) -> bool:
+        """Whether the wait has ended."""
+        return self._done.done()
+
+    def give_up(self) -> None:
+        """End the wait, whatever is missing."""
+        if not self._done.done():
+            self._done.set_result(None)
+
     async def done(self) -> None:
-        """Wait until nothing is missing; bound it with a timeout."""
+        """Wait until nothing is missing, or `give_up`, which the caller has to see to."""
         await self._done
 
     def _check(self) -> None:
         if not self.missing:
-            self._finish()
-
-    def _finish(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
+            self.give_up()

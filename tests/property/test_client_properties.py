@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.acks import read_acks
 from producers.contract.entries import KnownEntry, OnTheFlyEntry
 from producers.events import EventWriter
 from producers.outgoing import slices
 from producers.peek import place_of_event
 from producers.window import MAX_WINDOW, MIN_WINDOW, Window
 from schemas.codec import Codec
-from schemas.framing import Framing
-from schemas.records import NAMES, RECIPIENT_TRIGGERED
+from schemas.errors import BadRecord
+from schemas.framing import SINGLE_OBJECT_BYTES, Framing
+from schemas.ids import recipient_key, rid_key
+from schemas.partition import partition_for
+from schemas.records import ACKNOWLEDGEMENT, NAMES, RECIPIENT_TRIGGERED, Outcome
+from schemas.varint import encode_bytes, encode_long
 
 CODECS = [Codec(), Codec(Framing({name: number for number, name in enumerate(NAMES, 7)}))]
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 ids = st.integers(1, 2**53 - 1)
+longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-70, 300)
+ints = st.integers(-(2**31), 2**31 - 1) | st.integers(-70, 300)
 request_ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
 profiles = st.fixed_dictionaries(
     {},
@@ -61,25 +70,92 @@ def test_an_event_written_quickly_is_the_event_written_plainly(
 
 
 @given(st.lists(entries, max_size=40), st.integers(1, 1024))
-def test_every_entry_is_in_one_batch_in_order_or_refused(
+def test_every_event_goes_to_its_partition_in_order_or_is_refused(
     call: list[OnTheFlyEntry | KnownEntry], partitions: int
 ) -> None:
     writer = EventWriter(CODECS[0], orgid=2, mid=1, request_id="r", reply_partition=0)
-    produced: dict[tuple[int, bytes], list[bytes]] = {}
-    refused = 0
-    for piece in slices(call, writer, orgid=2, partitions=partitions):
-        refused += len(piece.refused)
-        for partition, events in piece.batches:
-            for event in events:
-                produced.setdefault((partition, event["key"]), []).append(event["value"])
-    assert sum(map(len, produced.values())) + refused == len(call)
-    expected: dict[bool, list[bytes]] = {True: [], False: []}
+    expected: dict[int, list[tuple[bytes, bytes]]] = {}
+    homeless = []
     for entry in call:
-        if isinstance(entry, OnTheFlyEntry) or entry.rid % 1024 < partitions:
-            expected[isinstance(entry, KnownEntry)].append(writer.encode(entry))
-    for (partition, _), values in produced.items():
-        order = expected[partition >= 0]
-        assert [v for v in order if v in values][: len(values)] == values
+        if isinstance(entry, KnownEntry):
+            key, partition = rid_key(2, entry.rid), entry.rid % 1024
+        else:
+            key = recipient_key(2, entry.email)
+            partition = partition_for(key, partitions)
+        if partition < partitions:
+            expected.setdefault(partition, []).append((key, writer.encode_plain(entry)))
+        else:
+            homeless.append((entry.index, (Outcome.UNKNOWN_RECIPIENT, 0)))
+    produced: dict[int, list[tuple[bytes, bytes]]] = {}
+    refused = []
+    for piece in slices(call, writer, orgid=2, partitions=partitions):
+        refused += piece.refused
+        for partition, events in piece.batches:
+            produced.setdefault(partition, []).extend(events)
+    assert produced == expected
+    assert refused == homeless
+
+
+outcomes = st.sampled_from([outcome.name for outcome in Outcome])
+acks = st.lists(
+    st.fixed_dictionaries(
+        {
+            "request_id": text,
+            "entries": st.lists(
+                st.fixed_dictionaries({"index": ints, "rid": longs, "outcome": outcomes}),
+                max_size=5,
+            ),
+        }
+    ),
+    max_size=5,
+)
+
+
+@given(acks, st.binary(max_size=3), st.integers(0, 30))
+def test_acks_read_by_hand_are_what_fastavro_reads(
+    calls: list[dict[str, Any]], more: bytes, less: int
+) -> None:
+    value = CODECS[0].encode(ACKNOWLEDGEMENT, {"calls": calls})
+    assert read_acks(value, SINGLE_OBJECT_BYTES) == _answers(calls)
+    for damaged in (value + more, value[: len(value) - less], value[:SINGLE_OBJECT_BYTES] + more):
+        try:
+            found = read_acks(damaged, SINGLE_OBJECT_BYTES)
+        except BadRecord:
+            continue
+        assert found == _answers(CODECS[0].decode(damaged)[1]["calls"])
+
+
+@given(acks)
+def test_acks_in_any_blocks_of_avro_are_read(calls: list[dict[str, Any]]) -> None:
+    def blocks(items: list[bytes]) -> bytes:
+        # The first alone, the second with its size in front, the others together.
+        first, second, rest = items[:1], items[1:2], items[2:]
+        sized = b"".join(b"\x01" + encode_long(len(item)) + item for item in second)
+        last = encode_long(len(rest)) + b"".join(rest) if rest else b""
+        return b"".join(b"\x02" + item for item in first) + sized + last + b"\x00"
+
+    def body(call: dict[str, Any]) -> bytes:
+        entries = [
+            encode_long(entry["index"])
+            + encode_long(entry["rid"])
+            + encode_long(Outcome[entry["outcome"]])
+            for entry in call["entries"]
+        ]
+        return encode_bytes(call["request_id"].encode()) + blocks(entries)
+
+    value = CODECS[0].framing.prefixes[ACKNOWLEDGEMENT] + blocks([body(call) for call in calls])
+    assert CODECS[0].decode(value)[1] == {"calls": calls}
+    assert read_acks(value, SINGLE_OBJECT_BYTES) == _answers(calls)
+
+
+def _answers(calls: list[dict[str, Any]]) -> list[tuple[str, list[tuple[int, Any]]]]:
+    return [
+        (
+            call["request_id"],
+            [(each["index"], (Outcome[each["outcome"]], each["rid"])) for each in call["entries"]],
+        )
+        for call in calls
+    ]
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), max_size=200))

@@ -14,18 +14,14 @@ from producers.waiting import Waiting
 from schemas.codec import Codec
 
 
-def _finished(waiting: Waiting[str]) -> bool:
-    return waiting._done.done()
-
-
 def test_the_first_answer_of_an_index_wins_and_strangers_are_ignored() -> None:
     async def run() -> None:
         waiting: Waiting[str] = Waiting([0, 1])
         waiting.take([(1, "first"), (7, "stranger")], at=1.0)
         waiting.take([(1, "again")], at=2.0)
-        assert not _finished(waiting)
+        assert not waiting.over
         waiting.take([(0, "late"), (0, "later")], at=3.0)
-        assert _finished(waiting)
+        assert waiting.over
         assert waiting.answers == {1: "first", 0: "late"}
         assert waiting.last_at == 3.0
 
@@ -36,9 +32,9 @@ def test_an_undelivered_event_ends_the_wait_for_it_alone() -> None:
     async def run() -> None:
         waiting: Waiting[str] = Waiting([0, 1])
         waiting.fail(0, KafkaError(KafkaError._MSG_TIMED_OUT))
-        assert not _finished(waiting)
+        assert not waiting.over
         waiting.take([(0, "too late"), (1, "here")], at=1.0)
-        assert _finished(waiting)
+        assert waiting.over
         assert waiting.answers == {1: "here"}
         assert list(waiting.undelivered) == [0]
 
@@ -47,7 +43,7 @@ def test_an_undelivered_event_ends_the_wait_for_it_alone() -> None:
 
 def test_a_call_without_entries_waits_for_nothing() -> None:
     async def run() -> None:
-        assert _finished(Waiting([]))
+        assert Waiting([]).over
 
     asyncio.run(run())
 
@@ -56,9 +52,9 @@ def test_one_answer_may_be_enough() -> None:
     async def run() -> None:
         waiting: Waiting[str] = Waiting(range(4), enough=lambda answer: answer == "no")
         waiting.take([(2, "yes")], at=1.0)
-        assert not _finished(waiting)
+        assert not waiting.over
         waiting.take([(1, "no")], at=1.0)
-        assert _finished(waiting)
+        assert waiting.over
 
     asyncio.run(run())
 
