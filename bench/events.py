@@ -7,11 +7,10 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING
 
-from producers.contract.entries import OnTheFlyEntry
-from producers.events import EventWriter
 from schemas.codec import Codec
 from schemas.ids import mailing_key, partition_of_rid, recipient_key, rid_key, rid_of
 from schemas.partition import partition_for
+from schemas.profiles import write_profile
 from schemas.records import (
     API_TRIGGERED,
     MAILING_DEFINED,
@@ -164,11 +163,7 @@ class EventMaker:
         """Return a profile as it stands at the end of an event."""
         rng = self._rng
         names = rng.sample(list(_PROFILE), rng.randint(*_PROFILE_FIELDS))
-        fields = {name: rng.choice(_PROFILE[name]) for name in names}
-        writer = EventWriter(self._codec, orgid=ORGID, mid=MID, request_id="", reply_partition=0)
-        email = "profile@example.com"
-        event = writer.encode_plain(OnTheFlyEntry(0, email, None, b"", fields))
-        return event[event.index(email.encode()) + len(email) :]
+        return write_profile({name: rng.choice(_PROFILE[name]) for name in names})
 
     def _definition(self, *, copy: bool) -> bytes:
         fields = {

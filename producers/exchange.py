@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 10.0
 # 1 ms costs a lone call 2-3 ms and saves nothing: many at once fill batches anyway.
 LINGER_MS = 0
-# With so many recipients on their way, a call goes another way into the log, where events wait for
-# each other: sent as they are written, every few of them would be a request to the broker.
-BULK = 32
+# Calls of so many recipients go another way into the log, where events wait for each other: sent
+# as they are written, every few of them would be a request to the broker. Smaller calls were no
+# faster with it.
+BULK = 200
 BULK_LINGER_MS = 5
 
 
@@ -58,7 +59,6 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         # Batches in their order: partition, events, and whether their delivery is to be reported.
         self._outbox: list[tuple[int, list[Event], bool]] = []
-        self._on_their_way = 0
 
     @classmethod
     async def open(cls, settings: ClientSettings) -> Exchange:
@@ -109,10 +109,8 @@ class Exchange:
         None, by being durable in the log.
         """
         self._replies.check()
-        count = len(waiting.missing)
+        bulk = len(waiting.missing) >= BULK
         with self._calls.expecting(request_id, waiting):
-            self._on_their_way += count
-            bulk = self._on_their_way >= BULK
             # `asyncio.timeout` would cost a call 3 us more.
             timer = self._loop.call_later(self._timeout_s, waiting.give_up)
             try:
@@ -132,7 +130,6 @@ class Exchange:
                 await waiting.done()
             finally:
                 timer.cancel()
-                self._on_their_way -= count
 
     def _produce(self, piece: Slice, *, report: bool) -> None:
         """Put events into the outbox, which goes to the producer when the loop comes round again.

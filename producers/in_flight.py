@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 # Two calls of the largest size, with room for many small ones beside.
 MAX_IN_FLIGHT = 3 * MAX_ENTRIES
 MAX_IN_FLIGHT_BYTES = 192 * MIB
-# What an event takes beside its context, guessed: encoding all of them first would cost more.
+# What an event takes beside its context and its profile, guessed.
 _ENTRY_BYTES = 256
-_FIELD_BYTES = 48
 
 
 class InFlight:
@@ -39,10 +38,7 @@ class InFlight:
         A call that is alone always fits.
         """
         count = len(entries)
-        size = sum(
-            len(entry.context) + _ENTRY_BYTES + _FIELD_BYTES * len(entry.fields)
-            for entry in entries
-        )
+        size = sum(len(entry.context) + len(entry.profile) + _ENTRY_BYTES for entry in entries)
         if self.entries and (
             self.entries + count > self._max_entries or self.bytes + size > self._max_bytes
         ):

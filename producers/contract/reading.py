@@ -10,6 +10,7 @@ from producers.contract import fields
 from producers.contract.entries import Entry, KnownEntry, OnTheFlyEntry, TriggerCall
 from producers.contract.errors import Code, EntryError, Refused
 from schemas.ids import identity
+from schemas.profiles import NO_PROFILE, write_profile
 from schemas.topics import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Reading:
         self.errors.append(EntryError(index, name, refused.code, refused.detail))
 
     def add_rid(self, index: int, value: object) -> None:
-        self.entries.append(KnownEntry(index, fields.rid(value), None, b"", {}))
+        self.entries.append(KnownEntry(index, fields.rid(value), None, b"", NO_PROFILE))
 
     def add(self, index: int, members: Iterable[tuple[str, V]], source: Source[V]) -> None:
         """Add the entry that *members* make, or an error for each that is unacceptable."""
@@ -92,11 +93,12 @@ def _entry(
     rid = cast("int | None", who.get("rid"))
     if rid is not None:
         # A status beside a rid changes nothing: the message goes by the stored one.
-        return KnownEntry(index, rid, email, context, profile)
+        return KnownEntry(index, rid, email, context, write_profile(profile))
     if email is None:
         detail = "a recipient without a rid needs an address"
         raise Refused(Code.MISSING_EMAIL, detail, field="email")
-    return OnTheFlyEntry(index, email, cast("int | None", who.get("status")), context, profile)
+    status = cast("int | None", who.get("status"))
+    return OnTheFlyEntry(index, email, status, context, write_profile(profile))
 
 
 def _address(who: Mapping[str, object]) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 from producers.contract.answers import answer
 from producers.contract.errors import ContractError
 from producers.contract.recipients import KnownEntry, OnTheFlyEntry, read_call
+from schemas.profiles import read_profile
 
 if TYPE_CHECKING:
     from producers.contract.recipients import TriggerCall
@@ -54,8 +55,8 @@ def told(call: TriggerCall) -> Good | Bad:
             return Bad(error.field, error.code)
     entry = call.entries[0]
     if isinstance(entry, KnownEntry):
-        return Good(dict(entry.fields), entry.context, rid=entry.rid, email=entry.email)
-    return Good(dict(entry.fields), entry.context, email=entry.email, status=entry.status)
+        return Good(read_profile(entry.profile), entry.context, rid=entry.rid, email=entry.email)
+    return Good(read_profile(entry.profile), entry.context, email=entry.email, status=entry.status)
 
 
 A = "a@example.com"

@@ -13,6 +13,7 @@ from producers.contract.recipients import read_recipients
 from producers.in_flight import InFlight
 from schemas.ids import rid_of
 from schemas.partition import partition_for
+from schemas.profiles import write_profile
 from schemas.records import ACKNOWLEDGEMENT, Outcome
 from schemas.topics import ACKS
 from tests.support.clients import SOON_S, opened, people
@@ -113,7 +114,9 @@ def test_a_rid_of_a_partition_that_does_not_exist_never_reaches_the_log(
 
 
 def test_an_event_above_the_limit_never_reaches_the_log(kafka: Broker, topics: str) -> None:
-    entry = OnTheFlyEntry(0, "a@b.org", None, b"1" * 300_000, {"city": "x" * 300_000})
+    entry = OnTheFlyEntry(
+        0, "a@b.org", None, b"1" * 300_000, write_profile({"city": "x" * 300_000})
+    )
 
     async def run() -> dict[int, tuple[Outcome, int]]:
         async with opened(kafka, topics) as client:

@@ -18,6 +18,7 @@ from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.ids import recipient_key, rid_key
 from schemas.partition import partition_for
+from schemas.profiles import read_profile, write_profile
 from schemas.records import ACKNOWLEDGEMENT, NAMES, RECIPIENT_TRIGGERED, Outcome
 from schemas.varint import encode_bytes, encode_long
 
@@ -28,7 +29,7 @@ ids = st.integers(1, 2**53 - 1)
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-70, 300)
 ints = st.integers(-(2**31), 2**31 - 1) | st.integers(-70, 300)
 request_ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
-profiles = st.fixed_dictionaries(
+fields = st.fixed_dictionaries(
     {},
     optional={
         "firstName": text,
@@ -40,6 +41,7 @@ profiles = st.fixed_dictionaries(
         "profileData": st.dictionaries(text, text, max_size=5),
     },
 )
+profiles = fields.map(write_profile)
 indexes = st.integers(0, 99_999)
 contexts = st.binary(max_size=2000)
 entries = st.one_of(
@@ -67,6 +69,17 @@ def test_an_event_written_quickly_is_the_event_written_plainly(
     assert name == RECIPIENT_TRIGGERED
     assert record["email"] == (entry.email or "")
     assert record["context"] == entry.context
+
+
+@given(fields)
+def test_a_profile_written_by_hand_is_the_end_of_an_event_by_fastavro(
+    given: dict[str, Any],
+) -> None:
+    profile = write_profile(given)
+    assert read_profile(profile) == given
+    head = dict.fromkeys(("orgid", "mid", "index", "reply_partition", "rid", "status"), 0)
+    event = {**head, "request_id": "", "context": b"", "email": "", **given}
+    assert CODECS[0].encode(RECIPIENT_TRIGGERED, event)[SINGLE_OBJECT_BYTES + 9 :] == profile
 
 
 @given(st.lists(entries, max_size=40), st.integers(1, 1024))

@@ -8,6 +8,7 @@ from producers import ClientSettings, EntryError, TriggerRejected
 from producers.contract.entries import KnownEntry
 from producers.errors import Overloaded
 from producers.in_flight import InFlight
+from schemas.profiles import NO_PROFILE
 from schemas.topics import ACKS
 
 
@@ -38,7 +39,7 @@ def test_a_rejection_says_the_first_entry_and_how_many_more() -> None:
 
 def test_a_full_budget_refuses_and_one_that_is_given_back_does_not() -> None:
     budget = InFlight(max_entries=10, max_bytes=10_000)
-    call = [KnownEntry(i, 1024, None, b"{}", {}) for i in range(6)]
+    call = [KnownEntry(i, 1024, None, b"{}", NO_PROFILE) for i in range(6)]
     with budget.holding(call):
         with pytest.raises(Overloaded), budget.holding(call):
             pass
@@ -49,12 +50,12 @@ def test_a_full_budget_refuses_and_one_that_is_given_back_does_not() -> None:
 
 def test_big_contexts_fill_the_budget_before_their_number_does() -> None:
     budget = InFlight(max_entries=1000, max_bytes=10_000)
-    call = [KnownEntry(0, 1024, None, b"x" * 6000, {})]
+    call = [KnownEntry(0, 1024, None, b"x" * 6000, NO_PROFILE)]
     with budget.holding(call), pytest.raises(Overloaded), budget.holding(call):
         pass
 
 
 def test_a_call_larger_than_the_budget_is_let_through_alone() -> None:
     budget = InFlight(max_entries=2, max_bytes=10)
-    with budget.holding([KnownEntry(i, 1024, None, b"", {}) for i in range(5)]):
+    with budget.holding([KnownEntry(i, 1024, None, b"", NO_PROFILE) for i in range(5)]):
         assert budget.entries == 5

@@ -12,6 +12,7 @@ from producers.contract.entries import OnTheFlyEntry
 from producers.events import EventWriter
 from producers.waiting import Waiting
 from schemas.codec import Codec
+from schemas.profiles import NO_PROFILE
 
 
 def test_the_first_answer_of_an_index_wins_and_strangers_are_ignored() -> None:
@@ -63,7 +64,7 @@ def test_a_call_that_is_over_is_forgotten_and_late_news_of_it_does_no_harm() -> 
     async def run() -> None:
         codec = Codec()
         writer = EventWriter(codec, orgid=2, mid=1, request_id="r1", reply_partition=0)
-        event = writer.encode(OnTheFlyEntry(4, "a@b.org", None, b"", {}))
+        event = writer.encode(OnTheFlyEntry(4, "a@b.org", None, b"", NO_PROFILE))
         calls = Calls(codec.framing)
         waiting: Waiting[str] = Waiting([4])
         with calls.expecting("r1", waiting):

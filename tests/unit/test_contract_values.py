@@ -6,6 +6,7 @@ import pytest
 
 from producers.contract.errors import ContractError
 from producers.contract.recipients import KnownEntry, OnTheFlyEntry, read_recipients
+from schemas.profiles import NO_PROFILE, write_profile
 from schemas.topics import MAX_CONTEXT_BYTES, MAX_ENTRIES, MAX_EVENT_BYTES
 
 
@@ -14,9 +15,9 @@ def test_the_three_forms() -> None:
         [13, {"rid": 22, "context": {"n": 1}}, {"Email": "a@example.com", "LASTNAME": "Doe"}]
     )
     assert call.entries == (
-        KnownEntry(0, 13, None, b"", {}),
-        KnownEntry(1, 22, None, b'{"n":1}', {}),
-        OnTheFlyEntry(2, "a@example.com", None, b"", {"lastName": "Doe"}),
+        KnownEntry(0, 13, None, b"", NO_PROFILE),
+        KnownEntry(1, 22, None, b'{"n":1}', NO_PROFILE),
+        OnTheFlyEntry(2, "a@example.com", None, b"", write_profile({"lastName": "Doe"})),
     )
     assert (call.errors, call.size) == ((), 3)
 
