@@ -29,9 +29,9 @@ START_TIMEOUT_S = 10.0
 LINGER_MS = 0
 # Calls of so many recipients go another way into the log, where events wait for each other: sent
 # as they are written, every few of them would be a request to the broker. Smaller calls were no
-# faster with it.
-BULK = 200
-BULK_LINGER_MS = 5
+# faster with it, and would wait longer.
+BULK = 1000
+BULK_LINGER_MS = 20
 
 
 class Exchange:
