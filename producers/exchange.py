@@ -71,7 +71,12 @@ class Exchange:
             for linger_ms in (LINGER_MS, BULK_LINGER_MS)
         )
         try:
-            partitions = await asyncio.to_thread(log_partitions, log, settings, START_TIMEOUT_S)
+            # Both ask, for a producer that does not know the log yet would tell too late that it
+            # is gone.
+            for each in (log, bulk):
+                partitions = await asyncio.to_thread(
+                    log_partitions, each, settings, START_TIMEOUT_S
+                )
             # Load is spread over the partitions by chance: clients know nothing of each other.
             partition = random.randrange(ACK_PARTITIONS)  # noqa: S311
             replies = Replies(settings, wire, calls, partition=partition, loop=loop)

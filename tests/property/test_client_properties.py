@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,6 +137,13 @@ def test_acks_read_by_hand_are_what_fastavro_reads(
         except BadRecord:
             continue
         assert found == _answers(CODECS[0].decode(damaged)[1]["calls"])
+
+
+def test_acks_with_a_number_of_more_than_64_bits_are_none() -> None:
+    for lowest in (b"\xfe", b"\xff"):
+        value = CODECS[0].framing.prefixes[ACKNOWLEDGEMENT] + lowest + b"\xff" * 8 + b"\x7f\x00"
+        with pytest.raises(BadRecord):
+            read_acks(value, SINGLE_OBJECT_BYTES)
 
 
 @given(acks)
