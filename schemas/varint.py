@@ -5,16 +5,20 @@ Source: Avro specification 1.12, "Binary encoding": zig-zag, seven bits a byte, 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from librt.strings import BytesWriter
+    from mypy_extensions import i64
 
 # Ten bytes of seven bits hold a long. Unbounded, bytes with the high bit set would be one number as
 # long as the record, read in quadratic time.
 _LAST_SHIFT: Final = 63
 
-_MORE: Final = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
-_LAST: Final = tuple(
+_MORE: Final = [bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14)]
+_LAST: Final = [
     bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 14)
-)
+]
 
 
 def encode_long(number: int) -> bytes:
@@ -27,6 +31,17 @@ def encode_long(number: int) -> bytes:
         out += _MORE[rest & 0x3FFF]
         rest >>= 14
     return out + _LAST[rest]
+
+
+def write_size(out: BytesWriter, size: i64) -> None:
+    """Append a length, or another number that is not negative, as Avro writes an int or a long."""
+    rest = size << 1
+    while rest >= 0x80:
+        byte: int = rest & 0x7F | 0x80
+        out.append(byte)
+        rest >>= 7
+    last: int = rest
+    out.append(last)
 
 
 def decode_long(data: bytes, at: int) -> tuple[int, int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from librt.strings import BytesWriter
+
 from schemas.topics import MAX_ACK_ENTRIES
 
-_ONE: Final = b"\x02"
-# The end of a call's entries, and another call.
-_NEXT: Final = b"\x00\x02"
-_END_OF_ALL: Final = b"\x00\x00"
+# How many items an Avro block has: of calls, or of a call's entries; none at the end of all blocks.
+_ONE: Final = 2
+_NONE: Final = 0
 
 
 @dataclass(slots=True)
@@ -22,24 +23,30 @@ class Acks:
     """
 
     _full: list[bytes] = field(default_factory=list)
-    _pieces: list[bytes] = field(default_factory=list)
+    _body: BytesWriter = field(default_factory=BytesWriter)
     _entries: int = 0
     _request: bytes | None = None
 
     def add(self, request: bytes, entry: bytes, rid: bytes, outcome: bytes) -> None:
         """Acknowledge an entry: its call and the fields of an EntryAck, as Avro has them."""
-        if request == self._request:
-            self._pieces += (_ONE, entry, rid, outcome)
-        else:
-            before = _ONE if self._request is None else _NEXT
-            self._pieces += (before, request, _ONE, entry, rid, outcome)
+        body = self._body
+        if request != self._request:
+            if self._request is not None:
+                body.append(_NONE)
+            body.append(_ONE)
+            body.write(request)
             self._request = request
+        body.append(_ONE)
+        body.write(entry)
+        body.write(rid)
+        body.write(outcome)
         self._entries += 1
         if self._entries == MAX_ACK_ENTRIES:
             self._full = self.bodies()
-            self._pieces, self._entries, self._request = [], 0, None
+            self._body, self._entries, self._request = BytesWriter(), 0, None
 
     def bodies(self) -> list[bytes]:
         """Return everything acknowledged so far, split by size."""
-        last = [b"".join((*self._pieces, _END_OF_ALL))] if self._pieces else []
-        return [*self._full, *last]
+        if not self._entries:
+            return self._full
+        return [*self._full, self._body.getvalue() + bytes((_NONE, _NONE))]

@@ -21,6 +21,7 @@ _TEXTS: Final = 13
 _GIVEN: Final = 2
 # A length of one byte, zig-zag, has none of these bits: below 64 and not negative.
 _NO_SHORT_LENGTH: Final = 0x81
+_DOT: Final = 0x2E
 
 
 class Head(NamedTuple):
@@ -123,6 +124,20 @@ def profile_ends(data: bytes, at: i64) -> bool:
             return False
         at += 1
     return _map_ends(data, at + 1)
+
+
+def is_plain(data: bytes, at: i64, end: i64) -> bool:
+    """Whether the address between *at* and *end* is equal to its own identity, plain to see.
+
+    Printable ASCII without capitals, and no dot at the end; IndexError past the end of *data*.
+    """
+    byte: i64 = _DOT
+    while at < end:
+        byte = data[at]
+        if byte <= 0x20 or byte >= 0x7F or 0x41 <= byte <= 0x5A:
+            return False
+        at += 1
+    return byte != _DOT
 
 
 def _after_texts(data: bytes, at: i64, count: i64) -> i64:

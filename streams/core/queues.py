@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from schemas.varint import decode_long, encode_long, span_of
+from librt.strings import BytesWriter
+
+from schemas.varint import decode_long, span_of, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,37 +29,35 @@ BATCH_BYTES: Final = 64 * 1024
 class Batch:
     """*count* messages in the order of the log, as Avro writes an array's items.
 
-    While its transaction is open they are *parts*, which are written one after the other. Sealed
-    they are the changelog's *record*, from *items_at* on: of a million messages that wait, one
-    object for a few hundred is kept.
+    While its transaction is open they are *items*, written as they come, so that the event is not
+    kept besides. Sealed they are the changelog's *record*, from *items_at* on.
     """
 
     base_offset: int
     count: int = 0
     size: int = 0
-    parts: list[bytes] = field(default_factory=list)
+    items: BytesWriter = field(default_factory=BytesWriter)
     record: bytes = b""
     items_at: int = 0
 
     def add(self, offset: int, rid_bytes: bytes, recipient: bytes, event: bytes) -> None:
         """Add a message; *recipient* is empty when the event created it."""
         recipient_size, size = len(recipient), len(event)
-        self.parts += (
-            encode_long(offset - self.base_offset),
-            rid_bytes,
-            encode_long(recipient_size),
-            recipient,
-            encode_long(size),
-            event,
-        )
+        items = self.items
+        write_size(items, offset - self.base_offset)
+        items.write(rid_bytes)
+        write_size(items, recipient_size)
+        items.write(recipient)
+        write_size(items, size)
+        items.write(event)
         self.size += recipient_size + size
         self.count += 1
 
     def seal(self, head: bytes) -> bytes:
         """Return the record, which begins with *head*, and take no more messages."""
-        self.record = b"".join((head, *self.parts, b"\x00"))
+        self.record = b"".join((head, self.items.getvalue(), b"\x00"))
         self.items_at = len(head)
-        self.parts = []
+        self.items = BytesWriter()
         return self.record
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class Batch:
         return self.count
 
     def __iter__(self) -> Iterator[Message]:
-        items = self.record or b"".join(self.parts)
+        items = self.record or self.items.getvalue()
         at = self.items_at
         for _ in range(self.count):
             delta, at = decode_long(items, at)

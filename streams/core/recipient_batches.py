@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from librt.strings import BytesWriter
+
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.records import RECIPIENT_BATCH
-from schemas.varint import decode_long, encode_long, span_of
+from schemas.varint import decode_long, encode_long, span_of, write_size
 from streams.core.queues import BATCH_BYTES
 
 _FRAME: Final = Framing().prefixes[RECIPIENT_BATCH]
-_PARTS: Final = 4
 
 
 @dataclass(slots=True)
@@ -27,28 +28,32 @@ class NewRecipients:
     """
 
     _full: list[tuple[bytes, bytes]] = field(default_factory=list)
-    _parts: list[bytes] = field(default_factory=list)
-    _size: int = 0
+    _items: BytesWriter = field(default_factory=BytesWriter)
+    _count: int = 0
+    _first: bytes = b""
 
     def add(self, key: bytes, value: bytes) -> None:
         """Add a recipient: its log key, and its framed RecipientState."""
-        key_size, value_size = len(key), len(value)
-        self._parts += (encode_long(key_size), key, encode_long(value_size), value)
-        self._size += key_size + value_size
-        if self._size >= BATCH_BYTES:
+        items = self._items
+        if not self._count:
+            self._first = value
+        write_size(items, len(key))
+        items.write(key)
+        write_size(items, len(value))
+        items.write(value)
+        self._count += 1
+        if len(items) >= BATCH_BYTES:
             self._full = self.records()
-            self._parts, self._size = [], 0
+            self._items, self._count = BytesWriter(), 0
 
     def records(self) -> list[tuple[bytes, bytes]]:
         """Return the changelog records of all so far."""
-        return [*self._full, _record(self._parts)] if self._parts else self._full
-
-
-def _record(parts: list[bytes]) -> tuple[bytes, bytes]:
-    # A rid is given once, so the first one's is a name that no other batch has.
-    rid, _ = decode_long(parts[_PARTS - 1], SINGLE_OBJECT_BYTES)
-    count = encode_long(len(parts) // _PARTS)
-    return b"b:%d" % rid, b"".join((_FRAME, count, *parts, b"\x00"))
+        if not self._count:
+            return self._full
+        # A rid is given once, so the first one's is a name that no other batch has.
+        rid, _ = decode_long(self._first, SINGLE_OBJECT_BYTES)
+        head = _FRAME + encode_long(self._count)
+        return [*self._full, (b"b:%d" % rid, head + self._items.getvalue() + b"\x00")]
 
 
 def read_recipients(value: bytes) -> tuple[list[bytes], list[bytes]]:

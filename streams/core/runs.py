@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from librt.strings import BytesWriter
+
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.ids import rid_key, rid_of
 from schemas.partition import partition_for
@@ -23,11 +25,11 @@ from schemas.records import (
     Status,
 )
 from schemas.topics import ACK_PARTITIONS
-from schemas.varint import decode_long, encode_long
+from schemas.varint import decode_long, encode_long, write_size
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import LITERAL_BYTES, dedup_key
 from streams.core.errors import StateError
-from streams.core.heads import profile_ends
+from streams.core.heads import is_plain, profile_ends
 from streams.core.queues import BATCH_BYTES
 
 if TYPE_CHECKING:
@@ -50,15 +52,15 @@ _REPLIES: Final = [
     for number in ((byte >> 1) ^ -(byte & 1) for byte in range(256))
 ]
 _STATUSES: Final = {encode_long(status)[0] for status in Status}
-_KEPT_STATUSES: Final = {
-    encode_long(Status.NOT_GIVEN)[0]: encode_long(Status.SUBSCRIBED),
-    encode_long(Status.SUBSCRIBED)[0]: encode_long(Status.SUBSCRIBED),
-    encode_long(Status.EXTERNAL)[0]: encode_long(Status.EXTERNAL),
-}
+_KEPT_STATUSES: Final = [
+    {
+        encode_long(Status.NOT_GIVEN): encode_long(Status.SUBSCRIBED),
+        encode_long(Status.SUBSCRIBED): encode_long(Status.SUBSCRIBED),
+        encode_long(Status.EXTERNAL): encode_long(Status.EXTERNAL),
+    }.get(bytes((byte,)), b"")
+    for byte in range(256)
+]
 _EVENT_FRAME: Final = Framing().prefixes[RECIPIENT_TRIGGERED]
-# Printable ASCII without capitals: an address of these is equal to its own identity.
-_PLAIN: Final = bytes(byte for byte in range(0x21, 0x7F) if not 0x41 <= byte <= 0x5A)
-_DOT: Final = 0x2E
 
 
 def fold_run(
@@ -86,6 +88,7 @@ def fold_run(
     queue = state.queues.get(queue_id)
     seen = queue.seen if queue is not None else set()
     batch = None
+    written = BytesWriter()
     created: i64 = 0
     known: i64 = 0
     duplicates: i64 = 0
@@ -123,7 +126,7 @@ def fold_run(
             by_address = value[end + 1] == 0
             status = b""
             if by_address:
-                status = _KEPT_STATUSES.get(value[end + 2], b"")
+                status = _KEPT_STATUSES[value[end + 2]]
                 if not status:
                     break
                 end += 3
@@ -153,15 +156,11 @@ def fold_run(
             if size & 1 or not (stored.isascii() or stored.decode()):
                 break
             size = stored[0]
-            if size & 0x81 or not profile_ends(stored, 1 + (size >> 1)):
+            end = 1 + (size >> 1)
+            if size & 0x81 or not profile_ends(stored, end):
                 break
             if by_address:
-                address = stored[1 : 1 + (size >> 1)]
-                if (
-                    key != own_keys + address
-                    or address.translate(None, _PLAIN)
-                    or address[-1] == _DOT
-                ):
+                if not is_plain(stored, 1, end) or key != own_keys + stored[1:end]:
                     break
             elif size:
                 break
@@ -171,7 +170,9 @@ def fold_run(
                 if b"@" not in key or partition_for(key, partitions) != partition:
                     break
                 rid = rid_of(offset, partition)
-                rid_bytes = encode_long(rid)
+                written.truncate(0)
+                write_size(written, rid)
+                rid_bytes = written.getvalue()
             else:
                 end = SINGLE_OBJECT_BYTES
                 while recipient[end] & 0x80:
@@ -199,7 +200,12 @@ def fold_run(
                 if same is not None:
                     seen.add(same)
                 if recipient is None:
-                    recipient = b"".join((RECIPIENT_FRAME, rid_bytes, status, stored))
+                    written.truncate(0)
+                    written.write(RECIPIENT_FRAME)
+                    written.write(rid_bytes)
+                    written.write(status)
+                    written.write(stored)
+                    recipient = written.getvalue()
                     put(key, recipient, rid)
                     new.add(key, recipient)
                     created += 1

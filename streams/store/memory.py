@@ -31,7 +31,8 @@ class MemoryRecipients:
         # Invariant: ascending outside of a load, and _keys[n] is the key of _rids[n].
         self._rids = array("q")
         self._keys: list[bytes] = []
-        self._journals: deque[list[tuple[bytes, bytes | None]]] = deque()
+        # Of each open transaction: how many recipients there were, and what it wrote over.
+        self._journals: deque[tuple[int, list[tuple[bytes, bytes]]]] = deque()
         # The hot path calls the dictionary's own method.
         self.get = self._by_key.get
 
@@ -45,14 +46,15 @@ class MemoryRecipients:
 
     def put(self, key: bytes, value: bytes, rid: int) -> None:
         before = self._by_key.get(key)
-        self._journals[-1].append((key, before))
-        self._by_key[key] = value
         if before is None:
             self._rids.append(rid)
             self._keys.append(key)
+        else:
+            self._journals[-1][1].append((key, before))
+        self._by_key[key] = value
 
     def begin(self) -> None:
-        self._journals.append([])
+        self._journals.append((len(self._keys), []))
 
     def keep(self, records: Sequence[ChangelogRecord], offset: int) -> None:
         """The changelog is all that outlives the process."""
@@ -62,13 +64,12 @@ class MemoryRecipients:
 
     def rollback(self) -> None:
         while self._journals:
-            for key, before in reversed(self._journals.pop()):
-                if before is None:
-                    del self._by_key[key]
-                    self._rids.pop()
-                    self._keys.pop()
-                else:
-                    self._by_key[key] = before
+            count, written_over = self._journals.pop()
+            for key, before in reversed(written_over):
+                self._by_key[key] = before
+            for key in self._keys[count:]:
+                del self._by_key[key]
+            del self._keys[count:], self._rids[count:]
 
     def kept(self) -> list[ChangelogRecord]:
         return []

@@ -7,13 +7,15 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from librt.strings import BytesWriter
 
 from schemas.codec import Codec, current_schema, fields_until, read
 from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES
+from schemas.ids import identity
 from schemas.records import RECIPIENT_BATCH, RECIPIENT_STATE, RECIPIENT_TRIGGERED
-from schemas.varint import decode_text, encode_long
-from streams.core.heads import Head, profile_is_sound, read_head
+from schemas.varint import decode_text, encode_long, write_size
+from streams.core.heads import Head, is_plain, profile_is_sound, read_head
 from streams.core.messages import batch_of, check_profile, encode_batch
 from streams.core.queues import Batch
 from streams.core.recipient_batches import read_recipients
@@ -187,3 +189,26 @@ def test_messages_written_and_read_by_hand_are_what_fastavro_reads_and_writes(
 
 def _batch(people: list[tuple[bytes, bytes]]) -> dict[str, Any]:
     return {"recipients": [{"key": key, "recipient": value} for key, value in people]}
+
+
+@given(st.integers(0, 2**53) | st.integers(0, 2**15))
+def test_a_size_is_written_as_a_number_is(size: int) -> None:
+    written = BytesWriter()
+    write_size(written, size)
+    assert written.getvalue() == encode_long(size)
+
+
+@given(texts, st.text(st.characters(max_codepoint=0xFF), max_size=20))
+def test_a_plain_address_is_its_own_identity(before: str, address: str) -> None:
+    data = f"{before}{address}@b.org".encode()
+    at = len(before.encode())
+    if is_plain(data, at, len(data)):
+        assert identity(data[at:].decode()) == data[at:].decode()
+    else:
+        assert not address.isalnum() or not address.isascii() or not address.islower()
+
+
+def test_an_address_of_nothing_or_with_a_dot_at_its_end_is_not_plain() -> None:
+    assert not is_plain(b"a@b.org", 3, 3)
+    assert not is_plain(b"a@b.org.", 0, 8)
+    assert is_plain(b"a@b.org.", 0, 7)
