@@ -2,7 +2,8 @@
 
 Keys and values are the changelog's own, of every kind, so that a restart needs no more of the
 topic than what came after; but a recipient has a record of its own, ``r:<log key>``. Beside them:
-``i`` and a rid lead to a log key, ``about`` says which changelog this is and up to where.
+``s`` and a number lead to the log keys of a span of rids, ``i`` and a rid to that of somebody who
+was restored; ``about`` says which changelog this is and up to where.
 
 What RocksDB has not written out yet is looked up here, in dictionaries: so its own memory need not
 be sorted while we wait, only when it is written, and on RocksDB's thread.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from array import array
 from collections import deque
 from contextlib import contextmanager, suppress
 from itertools import chain, filterfalse, islice
@@ -23,6 +25,7 @@ from rocksdict import WriteBatch
 from streams.core.changelog import META_KEY, RECIPIENT_FRAME
 from streams.core.recipients import Mark, rids_of
 from streams.store.errors import StoreError, StoreUnfit
+from streams.store.rid_index import SPAN, RidIndex, index_of, key_in
 from streams.store.rocksdb_options import open_database, told_in_our_words, unlogged
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from streams.core.recipients import ChangelogRecord, Reached
 
 # Grows when this file writes something that an older one would misread, or the other way round.
-LAYOUT = 1
+LAYOUT = 2
 _ABOUT = b"about"
 # What is cached beyond open transactions: some 15 MB a partition.
 _CACHED = 32_768
@@ -43,6 +46,8 @@ _CACHED = 32_768
 _GATHERED = 32_768
 # A write holds the interpreter, about 0.6 us a record: others get their turn in between.
 _BATCH = 2_000
+# Above any rid.
+_NEVER = 2**63
 # What a state has in memory, beside `meta`.
 _IN_MEMORY = (b"m:", b"p:")
 
@@ -61,27 +66,30 @@ class About(NamedTuple):
 
 
 class _Reading(dict[Any, bytes | None]):
-    """A dictionary that asks *read* for what it has not; so a hit is a dictionary's look-up."""
+    """A dictionary that lets *read* put in what it has not; so a hit is a dictionary's look-up."""
 
     def __init__(self, read: Callable[[Any], bytes | None]) -> None:
         super().__init__()
         self._read = read
 
     def __missing__(self, key: Any) -> bytes | None:
-        value = self[key] = self._read(key)
-        return value
+        return self._read(key)
 
 
 class _Writes(NamedTuple):
-    """What transactions wrote: values by log key, and the log keys of new rids."""
+    """What transactions wrote: values by log key, and who has the new rids."""
 
     values: dict[bytes, bytes]
-    keys: dict[int, bytes]
+    new: RidIndex
 
     def add(self, other: _Writes) -> None:
         """Put what is newer over what is here."""
         self.values.update(other.values)
-        self.keys.update(other.keys)
+        self.new.extend(other.new)
+
+
+def _no_writes() -> _Writes:
+    return _Writes({}, RidIndex(array("q"), []))
 
 
 class RocksRecipients:
@@ -102,8 +110,10 @@ class RocksRecipients:
         self._keys = _Reading(self._read_key)
         self._open: deque[_Writes] = deque()
         # In RocksDB's memory: since it was last told to write out, and what it may be writing.
-        self._gathered = _Writes({}, {})
-        self._leaving = _Writes({}, {})
+        self._gathered = _no_writes()
+        self._leaving = _no_writes()
+        # Whether `_gathered` has all of the last span, which is written again when it grows.
+        self._spanned = False
         self._unlogged = unlogged()
         # The hot path calls the dictionaries' own method.
         self.get = self._values.__getitem__
@@ -154,11 +164,12 @@ class RocksRecipients:
         # dictionary.
         is_cached = self._values.__contains__
         unknown: set[Any] = set(filterfalse(is_cached, keys))
-        named = {key: rid for key in unknown if key and (rid := _rid_named(key))}
+        named = {key: rid for key in unknown if key and b":#" in key and (rid := _rid_named(key))}
         if named:
             self._cache_keys(set(filterfalse(self._keys.__contains__, named.values())))
             unknown.difference_update(named)
-            keys_of = (self._keys[rid] for rid in named.values())
+            # `get` asks nobody for one that is not there.
+            keys_of = map(self._keys.get, named.values())
             unknown.update(filterfalse(is_cached, keys_of))
         unknown.discard(None)
         self._cache_values(unknown)
@@ -166,25 +177,37 @@ class RocksRecipients:
     def put(self, key: bytes, value: bytes, rid: int) -> None:
         writes = self._open[-1]
         if self._values[key] is None:
-            writes.keys[rid] = self._keys[rid] = key
+            writes.new.add(rid, key)
         writes.values[key] = self._values[key] = value
 
     def begin(self) -> None:
         if len(self._values) + len(self._keys) > _CACHED:
             self._shrink()
-        self._open.append(_Writes({}, {}))
+        self._open.append(_no_writes())
 
     def keep(self, records: Sequence[ChangelogRecord], offset: int) -> None:
         *rest, (_, meta) = records
         assert meta is not None  # noqa: S101 - it is never deleted
         writes = self._open[0]
-        recipients = ((b"r:" + key, value) for key, value in writes.values.items())
-        index = ((_rid_key(rid), key) for rid, key in writes.keys.items())
+        recipients = zip(map(b"r:".__add__, writes.values), writes.values.values(), strict=True)
         others = (record for record in rest if record[0][:2] != b"b:")
-        self._write(chain(recipients, index, others), (offset, meta))
+        self._write(chain(recipients, self._index(writes.new), others), (offset, meta))
         self._gathered.add(writes)
         if len(self._gathered.values) >= _GATHERED:
             self._write_out()
+
+    def _index(self, new: RidIndex) -> list[tuple[bytes, bytes]]:
+        """Return the records of the spans that *new* ones are in, whole again."""
+        if not new.keys:
+            return []
+        start = new.rids[0] // SPAN * SPAN
+        if not self._spanned:
+            self._spanned = True
+            (before,) = self._read([_span_key(start)])
+            self._gathered.new.extend(index_of(before or b"", array("q")))
+        whole = self._gathered.new.since(start)
+        whole.extend(new)
+        return [(_span_key(number * SPAN), record) for number, record in whole.records()]
 
     def commit(self) -> None:
         self._open.popleft()
@@ -241,20 +264,21 @@ class RocksRecipients:
         rest = iter(records)
         more = True
         while more:
-            part = list(islice(rest, _BATCH))
-            more = len(part) == _BATCH
+            batch = WriteBatch(raw_mode=True)
+            put = batch.put
+            for key, value in islice(rest, _BATCH):
+                if value is None:
+                    batch.delete(key)
+                else:
+                    put(key, value)
+            more = len(batch) == _BATCH
             if reached is not None and not more:
                 offset, meta = reached
                 frame = RECIPIENT_FRAME.hex()
                 about = About(LAYOUT, frame, self._changelog_id, offset, self._clock())
-                part += (META_KEY, meta), (_ABOUT, json.dumps(about).encode())
+                put(META_KEY, meta)
+                put(_ABOUT, json.dumps(about).encode())
                 self._about = about
-            batch = WriteBatch(raw_mode=True)
-            for key, value in part:
-                if value is None:
-                    batch.delete(key)
-                else:
-                    batch[key] = value
             with self._watched():
                 self._db.write(batch, self._unlogged)
 
@@ -265,31 +289,46 @@ class RocksRecipients:
                 return
             # In this order: who looks through both meanwhile finds it at least once.
             self._leaving = self._gathered
-            self._gathered = _Writes({}, {})
+            new = self._leaving.new
+            last = new.rids[-1] // SPAN * SPAN if new.keys else 0
+            # Of the last span it will be asked again, and not of a memory that is a list.
+            self._gathered = _Writes({}, new.since(last))
             self._db.flush(wait=False)
 
     def _cache_values(self, keys: set[bytes]) -> None:
-        newest_first = self._gathered.values, self._leaving.values
-        self._cache(self._values, keys, newest_first, b"r:".__add__)
+        """Know what was written last, else what the files have."""
+        cache = self._values
+        for written in (self._gathered.values, self._leaving.values):
+            missing = keys.difference(written)
+            cache.update({key: written[key] for key in keys - missing})
+            keys = missing
+        wanted = list(keys)
+        on_disk = self._read(list(map(b"r:".__add__, wanted)))
+        cache.update(zip(wanted, on_disk, strict=True))
 
-    def _cache_keys(self, rids: set[int]) -> None:
-        newest_first = self._gathered.keys, self._leaving.keys
-        self._cache(self._keys, rids, newest_first, _rid_key)
-
-    def _cache(
-        self,
-        cache: _Reading,
-        unknown: set[Any],
-        newest_first: tuple[dict[Any, bytes], ...],
-        on_disk: Callable[[Any], bytes],
-    ) -> None:
-        """Put into *cache* what was written last, else what lies under the key *on_disk* gives."""
-        for written in newest_first:
-            missing = unknown.difference(written)
-            cache.update({key: written[key] for key in unknown - missing})
-            unknown = missing
-        wanted = list(unknown)
-        cache.update(zip(wanted, self._read(list(map(on_disk, wanted))), strict=True))
+    def _cache_keys(self, rids: Iterable[int]) -> None:
+        """Know the log keys of those who are there; who is not may come."""
+        recent = self._gathered.new, self._leaving.new
+        written = *(writes.new for writes in self._open), *recent
+        # From the first of these on, what we have is whole: no span there has more.
+        first = min((new.rids[0] for new in recent if new.keys), default=_NEVER) // SPAN * SPAN
+        alone: list[int] = []
+        in_spans: list[int] = []
+        for rid in rids:
+            for new in written:
+                if (key := new.key_of(rid)) is not None:
+                    self._keys[rid] = key
+                    break
+            else:
+                alone.append(rid)
+                if rid < first:
+                    in_spans.append(rid)
+        found = zip(alone, self._read(list(map(_rid_key, alone))), strict=True)
+        self._keys.update((rid, key) for rid, key in found if key is not None)
+        spans = self._read(list(map(_span_key, in_spans)))
+        for rid, span in zip(in_spans, spans, strict=True):
+            if span is not None and (key := key_in(span, rid)) is not None:
+                self._keys[rid] = key
 
     def _read(self, keys: list[Any]) -> list[bytes | None]:
         if not keys:
@@ -304,8 +343,8 @@ class RocksRecipients:
     def _read_key(self, rid: int) -> bytes | None:
         if rid < 0:
             return None
-        self._cache_keys({rid})
-        return self._keys[rid]
+        self._cache_keys((rid,))
+        return dict.get(self._keys, rid)
 
     def _shrink(self) -> None:
         """Forget what open transactions did not write."""
@@ -313,7 +352,6 @@ class RocksRecipients:
         self._keys.clear()
         for writes in self._open:
             self._values.update(writes.values)
-            self._keys.update(writes.keys)
 
 
 def destroy(path: Path) -> None:
@@ -324,6 +362,10 @@ def destroy(path: Path) -> None:
 def _rid_key(rid: int) -> bytes:
     # Big-endian, so that neighbours in time are neighbours on disk.
     return b"i" + rid.to_bytes(8, "big")
+
+
+def _span_key(rid: int) -> bytes:
+    return b"s" + (rid // SPAN).to_bytes(8, "big")
 
 
 def _rid_named(key: bytes) -> int:

@@ -21,6 +21,7 @@ from tests.suites.recipient_table import (
     load,
     put,
     recipient,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -89,6 +90,32 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
     assert again.get(b"2:open@b.org") is None
     assert again.key_of(3072) is None
     again.close()
+
+
+@pytest.mark.parametrize("written_out_after", [1, 100, 10_000])
+def test_rids_are_found_whatever_transactions_and_files_they_came_in(
+    table: RocksRecipients, path: Path, monkeypatch: pytest.MonkeyPatch, written_out_after: int
+) -> None:
+    """Neighbours share a record, which is written again for who comes later."""
+    monkeypatch.setattr(rocksdb, "_GATHERED", written_out_after)
+    people = {rid: b"2:%d@b.org" % rid for rid in range(1024, 1024 * 400, 1024 * 3)}
+    rids = list(people)
+    load(table, *((people[rid], recipient(rid)) for rid in rids[:10]))
+    for start in range(10, len(rids), 7):
+        if start % 2:
+            table.close()
+            table = RocksRecipients(path, CHANGELOG)
+        table.begin()
+        new = rids[start : start + 7]
+        settle(table, *(put(table, people[rid], recipient(rid), rid) for rid in new))
+        table.begin()
+        table.put(b"2:open@b.org", recipient(new[-1] + 1024), new[-1] + 1024)
+        assert table.key_of(new[-1] + 1024) == b"2:open@b.org"
+        table.rollback()
+        known = rids[: start + 7]
+        assert [table.key_of(rid) for rid in known] == [people[rid] for rid in known]
+        assert not any(table.key_of(rid + 1024) for rid in known)
+    table.close()
 
 
 def test_a_load_that_was_cut_short_is_forgotten(table: RocksRecipients, path: Path) -> None:
