@@ -45,7 +45,7 @@ _TRANSACTION = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A run among *known* recipients, whose keys and values have *kept_bytes*."""
+    """A run among *known* recipients, whose changelog records have *kept_bytes*."""
 
     known: int
     kept_bytes: int
@@ -58,60 +58,55 @@ def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measu
     for number in range(_ROUNDS):
         sizes = _FULL if full and not number else _SHORT
         for known in sizes:
+            state = list(_recipients(known))
+            kept = sum(len(value) for _, _, value in state)
+
+            def preload(log: Log, known: int = known, state: list[Record] = state) -> None:
+                counts = dict.fromkeys(range(PARTITIONS), 0)
+                records = chain(state, _ends(log, known))
+                produce(log.bootstrap_servers, log.prefix + STATE, records, counts)
+
             with log_of(broker, _EVENTS, known=known) as log:
                 for contestant in (WORKER, WORKER_ROCKSDB):
                     if contestant.missing():
                         continue
-                    kept = 0
-
-                    def preload(log: Log, known: int = known) -> None:
-                        nonlocal kept
-                        kept = write_state(log, known)
-
                     grown = run(contestant, log, broker, warm_up=_WARM_UP, prepare=preload)
                     tell(f"{contestant.name}, {known:,} known: {grown.seen.rate:,.0f} events/s")
                     done.append(Grown(known, kept, grown))
     return Measured([_table(done), *_memory(done)], _figures(done))
 
 
-def write_state(log: Log, known: int) -> int:
-    """Write the changelog that *known* recipients would have left; return what it keeps."""
+def _recipients(known: int) -> Iterator[Record]:
+    """Yield the changelog's records that *known* recipients would have left."""
     rids, begins = known_rids(known)
-    counts = dict.fromkeys(range(PARTITIONS), 0)
-    kept = 0
+    profiles = EventMaker(seed=_SEED).profiles
+    status = int(Status.SUBSCRIBED)
+    written = [NewRecipients() for _ in begins]
+    for number, rid in enumerate(rids):
+        email = known_recipient(number)
+        key = recipient_key(ORGID, email)
+        stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
+        written[partition_of_rid(rid)].add(
+            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored)
+        )
+        if (number + 1) % _TRANSACTION == 0 or number == known - 1:
+            for partition, each in enumerate(written):
+                yield from ((partition, *record) for record in each.records())
+            written = [NewRecipients() for _ in begins]
 
-    def recipients() -> Iterator[Record]:
-        nonlocal kept
-        profiles = EventMaker(seed=_SEED).profiles
-        status = int(Status.SUBSCRIBED)
-        written = [NewRecipients() for _ in begins]
-        for number, rid in enumerate(rids):
-            email = known_recipient(number)
-            key = recipient_key(ORGID, email)
-            stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
-            value = pack(RECIPIENT_FRAME, encode_long(rid), status, stored)
-            kept += len(key) + len(value)
-            written[partition_of_rid(rid)].add(key, value)
-            if (number + 1) % _TRANSACTION == 0 or number == known - 1:
-                for partition, each in enumerate(written):
-                    yield from ((partition, *record) for record in each.records())
-                written = [NewRecipients() for _ in begins]
 
+def _ends(log: Log, known: int) -> Iterator[Record]:
+    """Yield the records that say how far the changelog of each partition goes."""
     (shape,) = topic_shapes(admin(log.bootstrap_servers), [log.topic]).values()
-
-    def ends() -> Iterator[Record]:
-        for partition, begin in enumerate(begins):
-            meta = {
-                "seq": 1,
-                "applied": begin - 1,
-                "topic_id": shape.topic_id,
-                "partitions": PARTITIONS,
-                "fold_version": FOLD_VERSION,
-            }
-            yield partition, META_KEY, Codec().encode(PARTITION_META, meta)
-
-    produce(log.bootstrap_servers, log.prefix + STATE, chain(recipients(), ends()), counts)
-    return kept
+    for partition, begin in enumerate(known_rids(known)[1]):
+        meta = {
+            "seq": 1,
+            "applied": begin - 1,
+            "topic_id": shape.topic_id,
+            "partitions": PARTITIONS,
+            "fold_version": FOLD_VERSION,
+        }
+        yield partition, META_KEY, Codec().encode(PARTITION_META, meta)
 
 
 def _table(done: list[Grown]) -> Table:
