@@ -40,6 +40,9 @@ log = logging.getLogger("mailing_trigger.worker.source")
 # A thread that hands the interpreter over gets it back after a switch interval, so a backlog is
 # fetched in large strides. What is folded at once is bounded apart: some 10 ms of work.
 FETCH_RECORDS = 8_000
+# Taken from the client at once: messages are still in the processor's cache when they are taken
+# apart, and the next ones lie in the memory of these.
+_STRIDE_RECORDS = 1_000
 CHUNK_RECORDS = 1_000
 # Fetches that wait for the engine; the client's own queue (64 MiB) is behind them.
 _QUEUE_FETCHES = 8
@@ -231,8 +234,13 @@ class Source:
             return
         time.sleep(max(self._fetched_at + _FETCH_EVERY_S - time.monotonic(), 0))
         self._fetched_at = time.monotonic()
-        messages = [first, *consumer.consume(FETCH_RECORDS - 1, 0)]
-        by_partition = self._sorted(messages)
+        by_partition: dict[int, list[LogRecord]] = {}
+        messages = [first]
+        room = FETCH_RECORDS
+        while messages:
+            self._sort(messages, by_partition)
+            room -= len(messages)
+            messages = consumer.consume(_STRIDE_RECORDS, 0) if room > 0 else []
         if not by_partition:
             return
         if rebalances != self._rebalances:
@@ -249,19 +257,18 @@ class Source:
         size = sum(chunk.size for chunk in chunks)
         self._put(Fetch(chunks, metadata, size), size)
 
-    def _sorted(self, messages: list[Message]) -> dict[int, list[LogRecord]]:
-        found: dict[int, list[LogRecord]] = {}
+    def _sort(self, messages: list[Message], found: dict[int, list[LogRecord]]) -> None:
+        """Add the records of *messages* to those of their partitions."""
         # The client hands records over in runs of one partition.
         for partition, run in groupby(messages, Message.partition):
             batch = list(run)
             if any(map(Message.error, batch)):
                 batch = self._without_events(partition or 0, batch)
             if batch:
-                found.setdefault(partition or 0, []).extend(_records(batch))
-        for partition, records in found.items():
-            end = records[-1][0] + 1
-            self.positions[partition] = max(end, self.positions.get(partition, 0))
-        return found
+                records = found.setdefault(partition or 0, [])
+                records.extend(_records(batch))
+                end = records[-1][0] + 1
+                self.positions[partition or 0] = max(end, self.positions.get(partition or 0, 0))
 
     def _without_events(self, partition: int, messages: list[Message]) -> list[Message]:
         """Hear what messages without a record say; return the others."""
