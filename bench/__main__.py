@@ -37,6 +37,8 @@ def _big_call(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Mea
 # A scenario is a function of (broker, tell, full=...) that returns what it measured.
 SCENARIOS = {
     "backlog": throughput.one_core,
+    "one-core": throughput.one_core_warm,
+    "rocksdb": throughput.rocksdb,
     "machine": throughput.machine,
     "scale-out": throughput.scale_out,
     "growth": growth.measure,
