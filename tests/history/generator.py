@@ -1,0 +1,162 @@
+"""What clients ask for: a seed decides who, in which spelling, and with which context."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+# (organisation, mailing) -> its definition; 0 seconds: only by request.
+MAILINGS: dict[tuple[int, int], dict[str, object]] = {
+    (2, 1): {"dedup": "recipient+context", "interval": 1},
+    (2, 2): {"dedup": "recipient", "interval": 0},
+    (2, 3): {"dedup": "none", "interval": 2},
+    (3, 1): {"dedup": "recipient+context", "interval": 0},
+}
+NO_MAILING = 9
+# The few that everybody triggers: the k-th 1/k as often as the first.
+FAMOUS = 300
+_WEIGHTS = list(accumulate(1 / (rank + 1) for rank in range(FAMOUS)))
+# Contexts that nobody who parses and writes them again leaves as they are.
+AWKWARD = (
+    b"",
+    b'"XYZ-123"',
+    b'{"total":1.10,"n":18446744073709551616}',
+    b'{ "a" : [ 1e2 , -0.0 ] }',
+    b'"\\u00e9\\/\\ud83d\\ude00"',
+    '{"ø":"é","":" "}'.encode(),
+    b"[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]",
+    b"0.10000000000000000000000000001",
+    b'{"b":1,"a":2,"b":1}',
+    b'"' + b"long " * 100 + b'"',
+)
+_BATCHES = (1, 2, 5, 100, 1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it is sent: *who* is an address or a rid, *fields* are wrong or none."""
+
+    who: str | int
+    context: bytes
+    fields: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def sha(self) -> str:
+        """Return the SHA-256 of the context; that of nothing when there is none."""
+        return hashlib.sha256(self.context).hexdigest()
+
+    def members(self, call: int) -> dict[str, object]:
+        """Return the entry without its context; it carries its call's number as a name."""
+        who: dict[str, object] = {"rid" if isinstance(self.who, int) else "email": self.who}
+        return who | {"lastName": f"call {call}"} | dict(self.fields)
+
+    def json(self, call: int) -> bytes:
+        """Return the entry as the text of a body, its context untouched."""
+        text = json.dumps(self.members(call), ensure_ascii=False).encode()
+        return text[:-1] + b',"context":' + self.context + b"}" if self.context else text
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call to be made."""
+
+    org: int
+    mid: int
+    entries: tuple[Entry, ...]
+
+    def body(self, call: int) -> bytes:
+        """Return the call's body."""
+        return b"[" + b",".join(entry.json(call) for entry in self.entries) + b"]"
+
+
+@dataclass(slots=True)
+class Known:
+    """The rids that callers were told, by organisation: what the next ones may ask for."""
+
+    rids: dict[int, list[int]] = field(default_factory=lambda: {2: [], 3: []})
+
+    def learn(self, org: int, results: Sequence[object]) -> None:
+        """Remember some of what a call was told."""
+        mine = self.rids.setdefault(org, [])
+        mine += [rid for rid in results[:3] if isinstance(rid, int)]
+        del mine[:-2_000]
+
+
+@dataclass(slots=True)
+class Generator:
+    """The calls of one process; *largest* bounds a call's entries."""
+
+    process: int
+    rng: random.Random
+    known: Known
+    largest: int = 1_000
+    _made: int = 0
+
+    def next(self) -> Asked:
+        """Return the next call."""
+        org, mid = self.rng.choice(tuple(MAILINGS))
+        if self.rng.random() < 0.02:
+            mid = NO_MAILING
+        size = min(self.rng.choices(_BATCHES, (50, 25, 14, 8, 3))[0], self.largest)
+        if size == max(_BATCHES):
+            size += self.rng.randrange(500)
+        entries = [self._entry(org) for _ in range(size)]
+        if size > 1 and self.rng.random() < 0.2:
+            # The same twice in a call.
+            entries[self.rng.randrange(1, size)] = entries[0]
+        return Asked(org, mid, tuple(entries))
+
+    def _entry(self, org: int) -> Entry:
+        context = self._context()
+        kind = self.rng.choices(("new", "famous", "rid", "wrong"), (40, 45, 10, 5))[0]
+        if kind == "rid" and self.known.rids[org]:
+            return Entry(self.rng.choice(self.known.rids[org]), context)
+        if kind == "wrong":
+            return self._wrong(org, context)
+        if kind == "new":
+            self._made += 1
+            status = (("status", 0),) if self.rng.random() < 0.05 else ()
+            return Entry(f"new{self.process}-{self._made}@example.org", context, status)
+        return self.famous(context)
+
+    def famous(self, context: bytes = b"") -> Entry:
+        """Return an entry for one whom everybody triggers."""
+        rank = self.rng.choices(range(FAMOUS), cum_weights=_WEIGHTS)[0]
+        return Entry(self._spelt(rank), context)
+
+    def _spelt(self, rank: int) -> str:
+        address = f"zoë{rank}@exämple.org" if rank % 20 == 19 else f"famous{rank}@example.org"
+        return self.rng.choice((address, address, address.upper(), address.title()))
+
+    def _context(self) -> bytes:
+        if self.rng.random() < 0.5:
+            return self.rng.choice(AWKWARD)
+        return b'{"id":"%x","awkward":%s}' % (
+            self.rng.getrandbits(64),
+            self.rng.choice(AWKWARD[1:]),
+        )
+
+    def _wrong(self, org: int, context: bytes) -> Entry:
+        foreign = self.known.rids[5 - org]
+        return self.rng.choice(
+            (
+                Entry("nobody", context),
+                Entry(f"famous1@example.org{' ' * 3}x", context),
+                Entry("famous1@example.org", context, (("shoeSize", 43),)),
+                Entry(1024 * 10**9 + self.rng.randrange(4), context),
+                Entry(2**52 + 1000, context),
+                Entry(self.rng.choice(foreign) if foreign else 7, context),
+                Entry(
+                    self.rng.choice(self.known.rids[org]) if self.known.rids[org] else 1,
+                    context,
+                    (("email", "somebody.else@example.org"),),
+                ),
+            )
+        )
