@@ -42,6 +42,19 @@ test: $(READY) ## The test suite, on the embedded broker
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
 	$(BIN)/pytest -m any_broker --kafka=container $(ARGS)
 
+.PHONY: crash
+crash: $(READY) ## Clients' histories under faults, judged by the log; some minutes
+	$(BIN)/python -m tests.history short $(ARGS)
+
+.PHONY: crash-long
+crash-long: $(READY) ## The same for an hour, all faults; goes on where it ended. ARGS="--minutes 480"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,test,bench]'
+	$(BIN)/python -m tests.history long $(ARGS)
+
+.PHONY: crash-mutants
+crash-mutants: $(READY) ## Workers with a bug each, which the judge has to find
+	$(BIN)/python -m tests.history mutants $(ARGS)
+
 .PHONY: test-interpreted
 test-interpreted: $(READY) ## The core's tests on a copy without compiled modules
 	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \

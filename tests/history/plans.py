@@ -1,0 +1,75 @@
+"""The rounds there are: which load, which faults, how long."""
+
+from __future__ import annotations
+
+import random
+import shlex
+from dataclasses import replace
+
+from tests.history.faults import FAULTS
+from tests.history.mutants import MUTANTS
+from tests.history.round import Plan
+
+# With these everything of `evidence.NEEDED` happens, whatever the seed.
+TELLING = (
+    "kill between produce and commit",
+    "kill between answer and transaction",
+    "kill during an invocation",
+    "kill during restore",
+    "zombie with an open transaction",
+    "frozen during restore",
+    "kill worker",
+)
+# Caught without any fault, so in seconds.
+QUICK_MUTANTS = ("swaps-two-ids", "drops-a-send-in-a-thousand", "leaves-the-org-out")
+
+
+def telling(seed: str) -> Plan:
+    """Return a round of the faults that tell most, under a light load."""
+    return Plan(seed=seed, seconds=0, processes=12, pause_s=0.4, largest=300, first=TELLING)
+
+
+def any_faults(seed: str, seconds: float) -> Plan:
+    """Return a short round of faults that chance chooses; it may well prove nothing by itself."""
+    return replace(telling(seed), seconds=seconds, first=(), names=tuple(FAULTS), needed=())
+
+
+def heavy(seed: str, seconds: float) -> Plan:
+    """Return a round of a long run: some of the telling faults, then any, under more load."""
+    rng = random.Random(f"{seed} plan")
+    return Plan(
+        seed=seed,
+        seconds=seconds,
+        processes=24,
+        first=tuple(rng.sample(TELLING, 3)),
+        names=tuple(FAULTS),
+        pause_s=0.3,
+        needed=(),
+    )
+
+
+def mutant(name: str, seed: str) -> Plan:
+    """Return a round of workers with a bug."""
+    return Plan(
+        seed=seed,
+        seconds=0,
+        processes=12,
+        quiet_s=8.0,
+        first=MUTANTS[name].faults,
+        needed=(),
+        mutant=name,
+    )
+
+
+def command(plan: Plan) -> str:
+    """Return the command that repeats a round."""
+    words = ["python", "-m", "tests.history", "round", "--seed", plan.seed]
+    words += ["--seconds", f"{plan.seconds:g}", "--processes", str(plan.processes)]
+    words += ["--pause", f"{plan.pause_s:g}", "--largest", str(plan.largest)]
+    for name in plan.first:
+        words += ["--first", name]
+    if plan.names:
+        words.append("--any")
+    if plan.mutant:
+        words += ["--mutant", plan.mutant]
+    return shlex.join(words)
