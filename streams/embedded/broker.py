@@ -23,7 +23,7 @@ from streams.embedded.java import find_java
 from streams.embedded.readiness import wait_until_serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import TextIO
 
 SERVE_WITHIN_S = 60.0  # 3 s on two idle cores; a first start on a busy laptop has taken 20
@@ -52,13 +52,21 @@ class EmbeddedBroker:
         *,
         progress: Callable[[str], None] | None = None,
         serve_within_s: float = SERVE_WITHIN_S,
+        properties: Mapping[str, str] | None = None,
+        cluster_id: str = "",
     ) -> None:
-        """With *port* 0 a free one is chosen the first time and kept for every later start."""
+        """With *port* 0 a free one is chosen the first time and kept for every later start.
+
+        *properties* of Kafka's stand above ours, and *cluster_id* is for a node of several: so a
+        test puts a proxy before the broker, or makes a cluster of three.
+        """
         self._dir = DataDir(Path(data_dir))
         self._asked_port = port
         self._jars = jars
         self._progress = progress or (lambda _line: None)
         self._serve_within_s = serve_within_s
+        self._properties = dict(properties or {})
+        self._cluster_id = cluster_id
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: TextIO | None = None
@@ -86,7 +94,7 @@ class EmbeddedBroker:
         self._lock = self._dir.acquire()
         try:
             self._port = self._dir.choose_port(self._asked_port)
-            self._dir.write_settings(self._port)
+            self._dir.write_settings(self._port, self._properties)
             if not self._dir.is_formatted:
                 self._progress("formatting the broker's storage")
                 self._format(java, classes)
@@ -157,7 +165,7 @@ class EmbeddedBroker:
 
     def _format(self, java: Path, classes: str) -> None:
         """Write the storage's identity; a half of it, left by a crash, is written over."""
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        cluster = self._cluster_id or new_cluster_id()
         main = ("kafka.tools.StorageTool", "format", "--ignore-formatted")
         arguments = ("--cluster-id=" + cluster, "--config", self._dir.server_properties.name)
         try:
@@ -211,6 +219,11 @@ class EmbeddedBroker:
         # Linux kills the child when the *thread* that started it ends, so that thread must stay.
         threading.Thread(target=keep, name="embedded-broker", daemon=True).start()
         return started.result()
+
+
+def new_cluster_id() -> str:
+    """Return an identity for a cluster, as Kafka writes them."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
 
 
 def _environment() -> dict[str, str]:

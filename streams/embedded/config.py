@@ -6,6 +6,11 @@ Latin-1, and Kafka takes a comma in `log.dirs` for two folders.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 HOST = "127.0.0.1"
 NODE_ID = 1
 LOG_DIR = "kafka"
@@ -68,8 +73,12 @@ rootLogger.appenderRef.file.ref=file
 """
 
 
-def server_properties(*, port: int, controller_port: int) -> str:
-    """Return the settings of one node that is broker and controller, reachable from here only."""
-    return _SERVER.format(
+def server_properties(*, port: int, controller_port: int, more: Mapping[str, str]) -> str:
+    """Return the settings of one node that is broker and controller, reachable from here only.
+
+    *more* comes last, and of a name that stands twice Java takes the last.
+    """
+    ours = _SERVER.format(
         node=NODE_ID, host=HOST, port=port, controller_port=controller_port, log_dir=LOG_DIR
     )
+    return ours + "".join(f"{name}={value}\n" for name, value in more.items())

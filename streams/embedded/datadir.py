@@ -12,6 +12,7 @@ from streams.embedded.errors import BrokerError
 from streams.embedded.ports import free_port, require_free
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import TextIO
 
@@ -79,10 +80,9 @@ class DataDir:
         self._port.write_text(f"{port}\n", "ascii")
         return port
 
-    def write_settings(self, port: int) -> None:
-        self.server_properties.write_text(
-            server_properties(port=port, controller_port=free_port(besides=port)), "ascii"
-        )
+    def write_settings(self, port: int, more: Mapping[str, str]) -> None:
+        text = server_properties(port=port, controller_port=free_port(besides=port), more=more)
+        self.server_properties.write_text(text, "ascii")
         self.log4j_properties.write_text(LOG4J_PROPERTIES, "ascii")
 
     def _kept_port(self) -> int:

@@ -1,0 +1,52 @@
+"""An embedded broker whose clients pass a proxy, and an address that goes past it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from streams.embedded.broker import EmbeddedBroker
+from streams.embedded.config import HOST
+from streams.embedded.ports import free_port
+from tests.support.faultproxy import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Proxied:
+    """A broker that serves; whoever uses *direct* sees it as it is, whatever the proxy does."""
+
+    broker: EmbeddedBroker
+    proxy: FaultProxy
+    direct: str
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{HOST}:{self.proxy.port}"
+
+
+@contextmanager
+def proxied(directory: Path) -> Iterator[Proxied]:
+    """Run a broker behind a proxy until the block ends."""
+    listens, advertises = free_port(), free_port()
+    direct, controller = free_port(), free_port()
+    properties = {
+        "listeners": (
+            f"PLAINTEXT://{HOST}:{listens},DIRECT://{HOST}:{direct},CONTROLLER://{HOST}:{controller}"
+        ),
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{advertises},DIRECT://{HOST}:{direct}",
+        "listener.security.protocol.map": (
+            "PLAINTEXT:PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        ),
+        "inter.broker.listener.name": "DIRECT",
+        "controller.quorum.voters": f"1@{HOST}:{controller}",
+    }
+    with (
+        FaultProxy(advertises, listens) as proxy,
+        EmbeddedBroker(directory, listens, properties=properties) as broker,
+    ):
+        yield Proxied(broker, proxy, f"{HOST}:{direct}")
