@@ -9,6 +9,7 @@ from producers.control import Invocation, MailingView
 from producers.errors import (
     ClientError,
     ControlRefused,
+    LogChanged,
     LogUnavailable,
     NotAcknowledged,
     NotSetUp,
@@ -26,6 +27,7 @@ __all__ = [
     "ControlRefused",
     "EntryError",
     "Invocation",
+    "LogChanged",
     "LogUnavailable",
     "MailingView",
     "NotAcknowledged",

@@ -2,6 +2,7 @@
 
 ClientError
 ├── NotSetUp         the topics are missing or not as they must be
+├── LogChanged       the log is not the topic any more that the client has opened
 ├── LogUnavailable   the log did not take the events
 ├── Overloaded       too much is in flight already; nothing was produced
 ├── TriggerRejected  some entries of a call have no ID; the others were added
@@ -29,6 +30,10 @@ class ClientError(Exception):
 
 class NotSetUp(ClientError):
     """The topics are missing or not as they must be; the text names the command that helps."""
+
+
+class LogChanged(ClientError):
+    """The log was recreated or got more partitions; nothing of the call was produced."""
 
 
 class LogUnavailable(ClientError):

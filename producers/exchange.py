@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from producers.calls import Calls
 from producers.errors import LogUnavailable
 from producers.log import LogWriter, never_sent
+from producers.log_shape import LogShape
 from producers.replies import Replies
 from producers.startup import log_partitions
 from producers.wire import open_wire
@@ -56,6 +57,8 @@ class Exchange:
         self._log = log
         self._bulk = bulk
         self._replies = replies
+        self._shape = LogShape(settings)
+        self._shape.start()
         self._loop = asyncio.get_running_loop()
         # Batches in their order: partition, events, and whether their delivery is to be reported.
         self._outbox: list[tuple[int, list[Event], bool]] = []
@@ -96,6 +99,7 @@ class Exchange:
 
     async def close(self) -> None:
         """Let go of the log; calls under way end as not acknowledged."""
+        self._shape.close()
         self._send()
         await _close(self._log, self._bulk)
         await asyncio.to_thread(self._replies.close)
@@ -111,8 +115,9 @@ class Exchange:
         """Produce *pieces* and return when *waiting* is done or its time is over.
 
         What is there by then is in *waiting*. With *delivery_is_answer* an event is answered, with
-        None, by being durable in the log.
+        None, by being durable in the log. LogChanged when the log is another one by now.
         """
+        self._shape.check()
         self._replies.check()
         bulk = len(waiting.missing) >= BULK
         with self._calls.expecting(request_id, waiting):

@@ -51,6 +51,14 @@ def never_sent(error: KafkaError) -> bool:
     return error.name() in _NEVER_SENT
 
 
+def _produce_timeout_s(ack_timeout_s: float) -> float:
+    """Return when to give an event up, so that the caller still has time to hear of it.
+
+    The library looks for events whose time is over once a second.
+    """
+    return max(ack_timeout_s - 1.5, ack_timeout_s / 2)
+
+
 class LogWriter:
     """Produces events; what became of them comes back in the event loop, many at a time."""
 
@@ -81,8 +89,7 @@ class LogWriter:
             "retry.backoff.ms": 20,
             "queue.buffering.max.messages": QUEUE_EVENTS,
             "queue.buffering.max.kbytes": QUEUE_KIB,
-            # The caller still has time to hear of it.
-            "message.timeout.ms": int(settings.ack_timeout_s * 800),
+            "message.timeout.ms": int(_produce_timeout_s(settings.ack_timeout_s) * 1000),
             "error_cb": self._on_error,
         }
         self._producer = self._build()

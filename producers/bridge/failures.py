@@ -15,6 +15,7 @@ from producers.contract.errors import Code, ContractError
 from producers.errors import (
     ClientError,
     ControlRefused,
+    LogChanged,
     LogUnavailable,
     NotAcknowledged,
     Overloaded,
@@ -56,6 +57,8 @@ def _of_the_client(exc: ClientError) -> Problem:
     match exc:
         case Overloaded():
             return TooBusy("too many recipients are on their way")
+        case LogChanged():
+            return Problem(503, "LOG_CHANGED", str(exc))
         case LogUnavailable(produced=produced):
             added = "some of the call may have been" if produced else "nothing was"
             return Problem(503, "LOG_UNAVAILABLE", f"the log does not answer; {added} added")

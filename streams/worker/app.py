@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -23,6 +24,7 @@ from streams.worker.errors import WorkerError
 from streams.worker.lag import LagProbe
 from streams.worker.registry import registry_at
 from streams.worker.settings import WorkerSettings
+from streams.worker.shape import ShapeProbe
 from streams.worker.tables import check_store
 from streams.worker.watchdog import Watchdog, end_process
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailing_trigger.worker")
 
 _TICK_S = 0.5
+_LOOK_S = 2.0
 _SWITCH_S = 0.0005
 _STOP_S = 20.0
 # Services that announce themselves at each step; their warnings stay.
@@ -86,6 +89,7 @@ def create_app(settings: WorkerSettings) -> faust.App:
             engine = _engine(settings)
             engines.append(engine)
             lag = LagProbe(settings, engine)
+            self.shape = ShapeProbe(settings, engine)
             self.watchdog = Watchdog(
                 lambda: engine.progress, lambda: engine.busy or lag.events_wait()
             )
@@ -108,6 +112,16 @@ def create_app(settings: WorkerSettings) -> faust.App:
                 if engines and not engines[0].running and wakeups.empty():
                     await wakeups.send(value=b"")
                 await self.sleep(_TICK_S)
+
+        @faust.Service.task
+        async def watch_log(self) -> None:
+            """End the worker when its log is not its log any more."""
+            while not self.should_stop:
+                await self.sleep(_LOOK_S)
+                try:
+                    await asyncio.to_thread(self.shape.check)
+                except WorkerError as exc:
+                    _die(exc)
 
     @app.agent(wakeups)  # type: ignore[arg-type]
     async def fold(stream: faust.Stream[bytes]) -> None:
@@ -170,6 +184,10 @@ def _resolver(registry: Registry | None, framing: Framing) -> Any:
 def _die(error: BaseException) -> None:
     if isinstance(error, WorkerError | StateError | AdminError | RegistryRefusal):
         end_process(str(error))
+    if isinstance(error, MemoryError):
+        end_process(
+            "out of memory: give this worker more, or keep recipients on disk with --store rocksdb"
+        )
     # Where it happened and not what it says: the text may quote a record.
     place = "".join(traceback.format_tb(error.__traceback__))
     log.error("the worker failed at\n%s", place)

@@ -30,6 +30,10 @@ _ASK_S = 10.0
 _POLL_S = 0.1
 # The changelog's last transaction is committed when its offset is; only its marker may be late.
 _STATE_WITHIN_S = 60.0
+_RECOVERY = (
+    "Delete this topic and the consumer group, and run `mailing-trigger topics create`: the log is "
+    "folded again from its first event, with the same IDs; see docs/operations.md"
+)
 # Batches are of 64 KiB: a few megabytes at a time.
 _CHUNK = 64
 
@@ -37,13 +41,21 @@ _CHUNK = 64
 def check_kept(
     admin: AdminClient, place: TopicPartition, restore: Restore, log_shape: TopicShape, wanted: int
 ) -> None:
-    """Raise StoreUnfit unless the changelog at *place* can go on where the table was kept to."""
+    """Raise StoreUnfit unless the changelog at *place* can go on where the table was kept to.
+
+    TakeoverRefused when nothing was kept and the changelog has lost its beginning.
+    """
     mark = restore.state.recipients.kept_to
+    start = admin.list_offsets({place: OffsetSpec.earliest()})[place].result(_ASK_S).offset  # type: ignore[no-untyped-call]
     if mark is None:
+        if start:
+            raise TakeoverRefused(
+                f"{place.topic}[{place.partition}], the changelog, starts at {start}: records of "
+                f"it were deleted, and who was in them would get other IDs. {_RECOVERY}"
+            )
         return
     if restore.origin != (log_shape.topic_id, log_shape.partitions):
         raise StoreUnfit("it was made from another log")
-    start = admin.list_offsets({place: OffsetSpec.earliest()})[place].result(_ASK_S).offset  # type: ignore[no-untyped-call]
     if start > mark.offset:
         raise StoreUnfit(f"the changelog starts at {start}, it ends at {mark.offset}")
     if restore.seq != wanted:
@@ -71,7 +83,7 @@ def read_changelog(
         if time.monotonic() > deadline:
             raise TakeoverRefused(
                 f"partition {place.partition}: the offset belongs to state {wanted}, the "
-                f"changelog ends at {restore.seq}: its tail is lost; see docs/operations.md"
+                f"changelog ends at {restore.seq}: its tail is lost. {_RECOVERY}"
             )
         first = consumer.poll(_POLL_S)
         if first is None:

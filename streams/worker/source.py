@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.worker.admin import AdminError
-from streams.worker.errors import TakeoverAbandoned, WorkerError
+from streams.worker.errors import TakeoverAbandoned
 from streams.worker.kafka import source_consumer
 from streams.worker.retry import pauses
 from streams.worker.stamp import Stamp
@@ -112,7 +112,7 @@ class Source:
         self._settings = settings
         self._transactional_id = transactional_id
         self._listener = listener
-        self._takeover = Takeover(settings)
+        self._takeover = Takeover(settings, transactional_id)
         self._restorers = ThreadPoolExecutor(2, thread_name_prefix="restore")
         self._thread = threading.Thread(target=self._run, name="source", daemon=True)
         self._lock = threading.Condition()
@@ -275,8 +275,13 @@ class Source:
         for message in messages:
             if _is_end(message):
                 self.positions[partition] = message.offset() or 0
-            elif message.error() is not None:
-                _check(message)
+            elif (error := message.error()) is not None:
+                if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
+                    # Events were deleted, or the log was recreated: a takeover finds out which.
+                    log.warning("partition %d: its next offset is gone: %s", partition, error.str())
+                    self.rebuild(partition, self._incarnations[partition])
+                else:
+                    _check(error)
         return [message for message in messages if message.error() is None]
 
     def _put(self, take: Take, size: int = 0) -> None:
@@ -430,16 +435,8 @@ def _is_end(message: Message) -> bool:
     return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
 
 
-def _check(message: Message) -> None:
+def _check(error: KafkaError) -> None:
     """Raise what a message without a record says, unless it passes by itself."""
-    error = message.error()
-    assert error is not None  # noqa: S101 - the caller looked
-    if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
-        raise WorkerError(
-            f"{message.topic()}[{message.partition()}] no longer has the next offset "
-            f"({error.str()}): events were deleted before they were read; see "
-            "docs/operations.md for how to go on without them"
-        )
     if error.fatal():
         raise KafkaException(error)
     log.warning("the log could not be read for a moment: %s", error.str())

@@ -28,6 +28,7 @@ from streams.worker.admin import topic_shapes
 from streams.worker.errors import TakeoverAbandoned, TakeoverRefused
 from streams.worker.kafka import admin_client, fencing_producer, state_consumer
 from streams.worker.restoring import check_kept, read_changelog
+from streams.worker.shape import check_shape
 from streams.worker.stamp import Stamp
 from streams.worker.tables import Tables
 
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailing_trigger.worker.takeover")
 
-_ASK_S = 10.0
+# An answer takes milliseconds; a client that was told of a coordinator which has just died waits
+# for that one, and only the next try, a new client's, finds the other.
+_ASK_S = 5.0
 _RETRY_S = 0.1
 # A transaction of a living predecessor ends by itself; a dead one's was fenced before.
 _STABLE_WITHIN_S = 60.0
@@ -55,8 +58,10 @@ class Committed:
 class Takeover:
     """Takes partitions over, one call each; calls may run side by side."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, transactional_id: str) -> None:
+        """*transactional_id* is this process's own."""
         self._settings = settings
+        self._transactional_id = transactional_id
         self._admin = admin_client(settings)
         self._tables = Tables(settings)
 
@@ -81,7 +86,7 @@ class Takeover:
             state = self._restore(partition, committed, still_ours)
         except StoreClosed:
             raise TakeoverAbandoned from None
-        self._check_log(state)
+        self._check_log(state, committed)
         self._check_offset(state, committed)
         log.info(
             "partition %d taken over: seq %d, next offset %d, %.2f s",
@@ -94,7 +99,9 @@ class Takeover:
 
     def _fence_dead_owner(self, partition: int, committed: Committed) -> None:
         owner = committed.stamp
-        if owner is None:
+        # A process that lost its membership and is a new member now has nothing open of its own: it
+        # gave the partition up when that was shipped, and fencing itself would end its producer.
+        if owner is None or owner.transactional_id == self._transactional_id:
             return
         group = self._admin.describe_consumer_groups([self._settings.group_id])
         members = group[self._settings.group_id].result(_ASK_S).members
@@ -150,10 +157,16 @@ class Takeover:
     ) -> PartitionState:
         settings = self._settings
         shapes = topic_shapes(self._admin, [settings.log, settings.state])
-        log_shape = shapes[settings.log]
+        log_shape, state_shape = shapes[settings.log], shapes[settings.state]
+        if log_shape.partitions != state_shape.partitions:
+            raise TakeoverRefused(
+                f"topic {settings.log} has {log_shape.partitions} partitions, its changelog "
+                f"{settings.state} has {state_shape.partitions}: a partition count cannot be "
+                "changed, for addresses would have other homes; use a new topic prefix"
+            )
         place = TopicPartition(settings.state, partition)
         wanted = committed.stamp.seq if committed.stamp else 0
-        changelog_id = f"{shapes[settings.state].topic_id} {partition}"
+        changelog_id = f"{state_shape.topic_id} {partition}"
         table = self._tables.open(partition, changelog_id, still_ours)
         restore = Restore(
             PartitionState(partition, log_shape.partitions, table, topic_id=log_shape.topic_id)
@@ -167,20 +180,14 @@ class Takeover:
         log.info("partition %d: %d records of the changelog read", partition, count)
         return restore.state
 
-    def _check_log(self, state: PartitionState) -> None:
-        """Refuse a log that is not the one the state was made of."""
+    def _check_log(self, state: PartitionState, committed: Committed) -> None:
+        """Refuse a log that is not the one the state was made of, or lacks what comes next.
+
+        Events that are gone are passed over when an operator says so, by setting the group's
+        offset to where the log starts now.
+        """
         name = self._settings.log
-        shape = topic_shapes(self._admin, [name])[name]
-        if shape.topic_id != state.topic_id:
-            raise TakeoverRefused(
-                f"topic {name} was recreated: its offsets start anew and would give IDs out "
-                "twice; use a new topic prefix, or delete the state topic and accept new IDs"
-            )
-        if shape.partitions != state.partitions:
-            raise TakeoverRefused(
-                f"topic {name} has {shape.partitions} partitions, its state was made with "
-                f"{state.partitions}: addresses have other homes now; use a new topic prefix"
-            )
+        check_shape(name, topic_shapes(self._admin, [name])[name], state)
         end = self._offset(state.partition, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         if end <= state.applied:
             raise TakeoverRefused(
@@ -188,11 +195,21 @@ class Takeover:
                 "the log lost its tail and would give IDs out twice; use a new topic prefix"
             )
         start = self._offset(state.partition, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        if start > state.applied + 1:
+        following = state.applied + 1
+        if start > following and committed.offset == start:
+            log.warning(
+                "partition %d: the events %d to %d are gone, and passed over as the group's offset "
+                "says",
+                state.partition,
+                following,
+                start - 1,
+            )
+            state.applied = start - 1
+        elif start > following:
             raise TakeoverRefused(
-                f"{name}[{state.partition}] starts at {start}, but offset {state.applied + 1} is "
-                "next: events were deleted before they were read; raise retention.ms, and see "
-                "docs/operations.md for how to go on without them"
+                f"{name}[{state.partition}] starts at {start}, but offset {following} is next: "
+                f"events were deleted before they were read; raise retention.ms, and to go on "
+                f"without them set the offset of group {self._settings.group_id} to {start}"
             )
 
     def _offset(self, partition: int, spec: OffsetSpec) -> int:
