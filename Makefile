@@ -36,11 +36,15 @@ up: $(READY) ## Broker, worker and bridge, until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## The test suite, on the embedded broker
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not faults" $(ARGS)
+
+.PHONY: faults
+faults: $(READY) ## Three brokers, a bad network, full disks, wrong clocks: some minutes
+	$(BIN)/pytest -n 2 --dist loadfile -m faults $(ARGS)
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
-	$(BIN)/pytest -m any_broker --kafka=container $(ARGS)
+	$(BIN)/pytest -m "any_broker and not faults" --kafka=container $(ARGS)
 
 .PHONY: crash
 crash: $(READY) ## Clients' histories under faults, judged by the log; some minutes

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from producers.errors import ControlRefused, LogUnavailable, NotAcknowledged, Overloaded
+from producers.errors import (
+    ControlRefused,
+    LogChanged,
+    LogUnavailable,
+    NotAcknowledged,
+    Overloaded,
+)
 from schemas.records import ControlOutcome
 from tests.support.bridge import GOOD, SEED_BODY, TRIGGER, Bridge, StandIn, running
 
@@ -151,6 +157,7 @@ def test_late_acknowledgements_are_a_504_that_tells_what_is_known() -> None:
     [
         (LogUnavailable("down", produced=False), 503, "LOG_UNAVAILABLE", True),
         (LogUnavailable("down", produced=True), 503, "LOG_UNAVAILABLE", True),
+        (LogChanged("recreated"), 503, "LOG_CHANGED", True),
         (Overloaded("full"), 429, "TOO_MANY_REQUESTS", True),
         (ControlRefused(ControlOutcome.WRONG_STATE, orgid=2, mid=1), 409, "WRONG_STATE", False),
         (NotAcknowledged(answered=1, expected=4), 504, "NOT_ACKNOWLEDGED", False),

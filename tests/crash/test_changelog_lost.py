@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from streams.verify.reading import SENDS
+from streams.verify.records import Records
 from tests.support import break_topics
-from tests.support.recount import Reader, read_all
+from tests.support.recount import read_all
 from tests.support.worker import MID, ORG, all_sent
 
 if TYPE_CHECKING:
@@ -67,9 +69,9 @@ async def _serve(cluster: Cluster, client: TriggerClient, store: str) -> list[in
 
 def _sends(cluster: Cluster) -> dict[str, tuple[int, bytes]]:
     """Return what was sent by send_id; fail when one was sent again with another content."""
-    reader, found = Reader(), {}
-    for raw in read_all(cluster.bootstrap_servers, cluster.topic("mailing.sends")):
-        send = reader.read(raw.value)[1]
+    records, found = Records(), {}
+    for raw in read_all(cluster, SENDS):
+        send = records.read(raw.value)[1]
         what = (send["rid"], raw.value or b"")
         assert found.setdefault(send["send_id"], what) == what
     return found

@@ -14,8 +14,9 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, Self
+
+from tests.support.faultrules import Do, Line, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,60 +26,6 @@ _STARTED_WITHIN_S = 10.0
 # Frames under way in one direction of a connection; then TCP holds the sender back.
 _UNDER_WAY = 256
 _HARD_CLOSE = struct.pack("ii", 1, 0)
-
-
-class Api(IntEnum):
-    """Kafka's numbers of the requests that tests spoil."""
-
-    PRODUCE = 0
-    FETCH = 1
-    METADATA = 3
-    JOIN_GROUP = 11
-    HEARTBEAT = 12
-    INIT_PRODUCER_ID = 22
-    ADD_OFFSETS_TO_TXN = 25
-    END_TXN = 26
-    TXN_OFFSET_COMMIT = 28
-
-
-class Do(Enum):
-    """What becomes of a request that a rule is about."""
-
-    # The broker does it, and the connection ends before the client hears so.
-    LOSE_ANSWER = auto()
-    DELAY_ANSWER = auto()
-    # It never reaches the broker; the connection stays.
-    DROP = auto()
-    # The connection ends at once, and the broker gets the request when `deliver_strays` says so.
-    STRAY = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """*do* it to each *every*-th request of *api*, at most *times* of them."""
-
-    api: Api
-    do: Do
-    every: int = 1
-    times: int | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What the line between clients and broker is like; the default does no harm.
-
-    A direction that is held passes nothing and loses nothing, as a network that will heal.
-    *cut_after* is in bytes to the client, of each connection, from when it was asked for.
-    """
-
-    delay_s: float = 0.0
-    jitter_s: float = 0.0
-    hold_up: bool = False
-    hold_down: bool = False
-    slice_bytes: int = 0
-    cut_after: int | None = None
-    refuse: bool = False
 
 
 @dataclass(slots=True, eq=False)

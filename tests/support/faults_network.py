@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tests.support.faultproxy import Api, Do, Line, Rule
+from tests.support.faultrules import Api, Do, Line, Rule
 
 if TYPE_CHECKING:
     import random

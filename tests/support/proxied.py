@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# On a machine that others use too.
+SERVE_WITHIN_S = 120.0
+
+
 @dataclass(frozen=True, slots=True)
 class Proxied:
     """A broker that serves; whoever uses *direct* sees it as it is, whatever the proxy does."""
@@ -47,6 +51,8 @@ def proxied(directory: Path) -> Iterator[Proxied]:
     }
     with (
         FaultProxy(advertises, listens) as proxy,
-        EmbeddedBroker(directory, listens, properties=properties) as broker,
+        EmbeddedBroker(
+            directory, listens, serve_within_s=SERVE_WITHIN_S, properties=properties
+        ) as broker,
     ):
         yield Proxied(broker, proxy, f"{HOST}:{direct}")

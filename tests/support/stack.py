@@ -125,21 +125,28 @@ class _Found:
 
 
 @contextmanager
-def running(bootstrap_servers: str, directory: Path, *, ack_timeout_s: float) -> Iterator[Stack]:
+def running(
+    bootstrap_servers: str,
+    directory: Path,
+    *,
+    ack_timeout_s: float,
+    replication: int = 1,
+    processes: int = 1,
+) -> Iterator[Stack]:
     """Start a worker and a bridge on new topics; end both with the block."""
     prefix = fresh_prefix()
-    create_topics(bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
-    processes = Processes(directory)
-    cluster = Cluster(bootstrap_servers, prefix, directory, processes)
+    create_topics(bootstrap_servers, prefix=prefix, partitions=PARTITIONS, replication=replication)
+    started = Processes(directory)
+    cluster = Cluster(bootstrap_servers, prefix, directory, started)
     try:
-        worker = cluster.start()
+        worker = cluster.start(processes=processes)
         port = free_port()
         env = cluster.environment(PORT=str(port), ACK_TIMEOUT_S=str(ack_timeout_s))
-        bridge = processes.start("bridge", env=env)
+        bridge = started.start("bridge", env=env)
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=CALL_WITHIN_S, trust_env=False) as http:
             stack = Stack(cluster, worker, bridge, http)
             eventually(stack.ready, within_s=60)
             yield stack
     finally:
-        processes.end_all()
+        started.end_all()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streams.embedded.ports import free_port
-from tests.support.faultproxy import Api, Do, FaultProxy, Line, Rule
+from tests.support.faultproxy import FaultProxy
+from tests.support.faultrules import Api, Do, Line, Rule
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:

@@ -1,0 +1,125 @@
+"""Three brokers, of which some die under load."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streams.worker.admin import create_topics
+from tests.support import stack
+from tests.support.kafka_cluster import KafkaCluster
+from tests.support.load import Load
+from tests.support.recount import Recount
+from tests.support.topics import PARTITIONS, fresh_prefix
+from tests.support.wait import eventually
+from tests.support.worker import MID, ORG, Cluster, all_sent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.kafka_cluster import Node
+    from tests.support.processes import Processes
+    from tests.support.stack import Mailing
+
+pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(300)]
+
+# Several processes are started again when they die, and here they may: librdkafka 2.16 reads
+# through a null pointer (rd_kafka_cgrp_op) when a group's coordinator answers a transaction's
+# offsets with NOT_COORDINATOR.
+LOOKED_AFTER = 2
+
+# Whoever leads it coordinates all transactions.
+TRANSACTIONS = "__transaction_state"
+
+
+@pytest.fixture(scope="module")
+def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    with KafkaCluster(tmp_path_factory.mktemp("three")) as three:
+        yield three
+
+
+@pytest.fixture
+def on_three(kafka_cluster: KafkaCluster, processes: Processes, tmp_path: Path) -> Cluster:
+    """Topics with three replicas, on a cluster that is whole."""
+    prefix = fresh_prefix()
+    create_topics(
+        kafka_cluster.bootstrap_servers, prefix=prefix, partitions=PARTITIONS, replication=3
+    )
+    return Cluster(kafka_cluster.bootstrap_servers, prefix, tmp_path, processes)
+
+
+def test_nothing_is_lost_when_one_broker_after_the_other_is_killed(
+    kafka_cluster: KafkaCluster, on_three: Cluster
+) -> None:
+    def next_one(topic: str) -> Node:
+        kafka_cluster.wait_until_whole()
+        return kafka_cluster.leader_of(topic, 0)
+
+    async def story() -> None:
+        worker = on_three.start(processes=LOOKED_AFTER)
+        async with on_three.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=11) as load:
+                for led in (TRANSACTIONS, on_three.topic("mailing.recipients")):
+                    await load.more(50)
+                    victim = await asyncio.to_thread(next_one, led)
+                    await asyncio.to_thread(victim.kill)
+                    await load.more(100)
+                    await asyncio.to_thread(victim.start)
+                await load.more(50)
+            view = await all_sent(client)
+        assert worker.running()
+        Recount(on_three).verify(load, views=[view])
+        assert load.unknown == []
+
+    asyncio.run(story())
+
+
+def test_with_two_of_three_down_the_bridge_refuses_in_time_and_heals_alone(
+    kafka_cluster: KafkaCluster, tmp_path: Path
+) -> None:
+    kafka_cluster.wait_until_whole()
+    servers = kafka_cluster.bootstrap_servers
+    with stack.running(
+        servers, tmp_path, ack_timeout_s=3.0, replication=3, processes=LOOKED_AFTER
+    ) as system:
+        eventually(lambda: sorted(map(len, system.cluster.members().values())) == [2, 2])
+        mailing = system.mailing()
+        people = [f"person{number}@example.org" for number in range(20)]
+        told = {email: _told(mailing, email) for email in people}
+        down = kafka_cluster.nodes[:2]
+        for node in down:
+            node.kill()
+        for email in people[:3]:
+            answer = mailing.call(_body(email))
+            assert answer.status_code == 503, answer.text
+            assert answer.json()["code"] == "LOG_UNAVAILABLE"
+            assert int(answer.headers["Retry-After"]) > 0
+        assert system.http.get("/readyz").status_code == 503
+        with ThreadPoolExecutor(len(down)) as pool:
+            for started in [pool.submit(node.start) for node in down]:
+                started.result()
+        eventually(system.ready, within_s=60)
+        assert {email: _told(mailing, email) for email in people} == told
+        sent = mailing.mailed()
+        assert {send["rid"] for send in sent} == set(told.values())
+        Recount(system.cluster).verify()
+
+
+def _told(mailing: Mailing, email: str) -> int:
+    """Return the ID of *email*; a partition that moves just then may cost a call its answer."""
+
+    def ids() -> list[int]:
+        answer = mailing.call(_body(email))
+        return answer.json() if answer.status_code == 200 else []
+
+    return eventually(ids)[0]
+
+
+def _body(email: str) -> str:
+    return json.dumps([{"email": email}])

@@ -1,0 +1,206 @@
+"""A network between clients and broker that is slow, torn, silent, or loses single answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streams.worker.admin import create_topics
+from tests.support.faultrules import Api, Do, Line, Rule
+from tests.support.faults_network import BadLine, Resets
+from tests.support.load import Load
+from tests.support.proxied import Proxied, proxied
+from tests.support.recount import Recount
+from tests.support.topics import PARTITIONS, fresh_prefix
+from tests.support.worker import MID, ORG, Cluster, all_sent, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.faults_network import Fault
+    from tests.support.processes import Processes
+
+pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    with proxied(tmp_path_factory.mktemp("proxied")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def behind(spoilt: Proxied, processes: Processes, tmp_path: Path) -> Cluster:
+    """Topics on the broker behind the proxy; no worker runs yet."""
+    spoilt.proxy.done.clear()
+    prefix = fresh_prefix()
+    create_topics(spoilt.direct, prefix=prefix, partitions=PARTITIONS)
+    return Cluster(spoilt.bootstrap_servers, prefix, tmp_path, processes)
+
+
+def test_nothing_is_lost_or_doubled_on_a_bad_line(spoilt: Proxied, behind: Cluster) -> None:
+    proxies = [spoilt.proxy]
+    faults: list[Fault] = [
+        BadLine("slow", proxies, Line(delay_s=0.05, jitter_s=0.04)),
+        BadLine("in slices", proxies, Line(slice_bytes=50)),
+        BadLine("torn", proxies, Line(cut_after=20_000)),
+        Resets(proxies),
+        Resets(proxies),
+    ]
+
+    async def story() -> None:
+        worker = behind.start()
+        async with behind.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=20) as load:
+                for fault in faults:
+                    await load.more(30)
+                    fault.begin()
+                    await load.more(100)
+                    fault.end()
+                await load.more(50)
+            view = await all_sent(client)
+        assert worker.running()
+        Recount(behind).verify(load, views=[view])
+        assert load.unknown == []
+
+    asyncio.run(story())
+    assert spoilt.proxy.done["cut"] > 0
+    assert spoilt.proxy.done["reset"] > 0
+
+
+def test_lost_answers_to_produce_and_commit_lose_and_double_nothing(
+    spoilt: Proxied, behind: Cluster
+) -> None:
+    rules = [
+        Rule(Api.PRODUCE, Do.LOSE_ANSWER, every=10),
+        Rule(Api.END_TXN, Do.LOSE_ANSWER, every=3),
+        Rule(Api.TXN_OFFSET_COMMIT, Do.LOSE_ANSWER, every=3),
+    ]
+    done = spoilt.proxy.done
+
+    async def several(rule: Rule) -> bool:
+        return done[f"{rule.api.name} {rule.do.name}"] >= 3
+
+    async def story() -> None:
+        worker = behind.start()
+        async with behind.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=24) as load:
+                for rule in rules:
+                    await load.more(50)
+                    spoilt.proxy.add(rule)
+                    await until(partial(several, rule))
+                    spoilt.proxy.remove(rule)
+                await load.more(50)
+            view = await all_sent(client)
+        assert worker.running()
+        Recount(behind).verify(load, views=[view])
+        assert load.unknown == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("late", "given_up"),
+    [
+        # A commit is given up after 15 s. With offsets the library may not come back in time: it is
+        # left to itself after 20 s.
+        pytest.param(
+            Rule(Api.END_TXN, Do.DELAY_ANSWER, times=1, seconds=18),
+            "transaction not committed",
+            id="commit",
+        ),
+        pytest.param(
+            Rule(Api.TXN_OFFSET_COMMIT, Do.DELAY_ANSWER, times=1, seconds=25),
+            "neither written nor refused",
+            id="offsets",
+        ),
+    ],
+)
+def test_an_answer_that_comes_after_the_worker_gave_it_up_changes_nothing(
+    spoilt: Proxied, behind: Cluster, late: Rule, given_up: str
+) -> None:
+
+    async def story() -> None:
+        worker = behind.start()
+        async with behind.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=21) as load:
+                await load.more(50)
+                spoilt.proxy.add(late)
+                await until(lambda: _said(worker.output, given_up))
+                spoilt.proxy.remove(late)
+                await load.more(100)
+            view = await all_sent(client)
+        assert worker.running()
+        Recount(behind).verify(load, views=[view])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(Line(hold_up=True, hold_down=True), id="silent"),
+        pytest.param(Line(hold_up=True), id="deaf"),
+        pytest.param(Line(hold_down=True), id="dumb"),
+    ],
+)
+def test_a_network_that_is_away_for_longer_than_a_session_heals_by_itself(
+    spoilt: Proxied, behind: Cluster, line: Line
+) -> None:
+    seen = replace(behind, bootstrap_servers=spoilt.direct)
+
+    async def nobody_left() -> bool:
+        return not await asyncio.to_thread(seen.members)
+
+    async def story() -> None:
+        worker = behind.start()
+        async with behind.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=22) as load:
+                await load.more(50)
+                spoilt.proxy.set_line(line)
+                await until(nobody_left)
+                spoilt.proxy.set_line()
+                await load.more(100)
+            view = await all_sent(client)
+        assert worker.running()
+        Recount(behind).verify(load, views=[view])
+
+    asyncio.run(story())
+
+
+def test_a_worker_whose_heartbeats_are_dropped_loses_its_partitions_and_comes_back(
+    spoilt: Proxied, behind: Cluster
+) -> None:
+    dropped = Rule(Api.HEARTBEAT, Do.DROP)
+
+    async def story() -> None:
+        worker = behind.start()
+        async with behind.client() as client:
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=23) as load:
+                await load.more(50)
+                spoilt.proxy.add(dropped)
+                await until(lambda: _said(worker.output, "lost"))
+                spoilt.proxy.remove(dropped)
+                await load.more(100)
+            view = await all_sent(client)
+        assert worker.running()
+        assert "fenc" not in worker.output(), "it took its own transactions for a dead one's"
+        Recount(behind).verify(load, views=[view])
+        assert load.unknown == []
+
+    asyncio.run(story())
+
+
+async def _said(output: object, words: str) -> bool:
+    assert callable(output)
+    return words in await asyncio.to_thread(output)
