@@ -25,7 +25,7 @@ class ApacheKafkaContainer(DockerContainer):
         self.port = free_port()
         self.bootstrap_servers = f"{self.host}:{self.port}"
         self.with_bind_ports(self.port, self.port)
-        text = server_properties(port=self.port, controller_port=CONTROLLER_PORT)
+        text = server_properties(port=self.port, controller_port=CONTROLLER_PORT, more={})
         lines = (line for line in text.splitlines() if line and not line.startswith("#"))
         settings = dict(line.split("=", 1) for line in lines)
         settings["log.dirs"] = "/var/lib/kafka/data"
