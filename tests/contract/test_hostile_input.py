@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -312,7 +313,9 @@ def test_more_than_fits_at_once_is_a_429_and_fits_again_later(
         bridge.good_call()
 
 
-def test_refused_by_its_head_alone_a_connection_goes_on() -> None:
+@contextmanager
+def full() -> Iterator[tuple[Bridge, socket.socket, socket.socket]]:
+    """Run a bridge that is full with the call of the first connection; the second is unused."""
     with (
         running(StandIn(hold=True), limits=Limits(calls=1)) as bridge,
         socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as first,
@@ -320,6 +323,11 @@ def test_refused_by_its_head_alone_a_connection_goes_on() -> None:
     ):
         first.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD)
         eventually(lambda: bridge.client.calls)
+        yield bridge, first, second
+
+
+def test_the_connection_of_a_refused_call_goes_on() -> None:
+    with full() as (bridge, first, second):
         # The body comes after the refusal, and is nothing that follows it.
         second.sendall(head(f"Content-Length: {len(GOOD)}"))
         refused = reply(second)
@@ -341,14 +349,8 @@ def test_refused_by_its_head_alone_a_connection_goes_on() -> None:
     assert 'requests_total{route="/v3.7/mailing/trigger",status="429"} 2.0' in counted
 
 
-def test_refused_by_its_head_alone_a_last_request_ends_its_connection() -> None:
-    with (
-        running(StandIn(hold=True), limits=Limits(calls=1)) as bridge,
-        socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as first,
-        socket.create_connection(("127.0.0.1", bridge.port), REPLY_WITHIN_S) as second,
-    ):
-        first.sendall(head(f"Content-Length: {len(GOOD)}") + GOOD)
-        eventually(lambda: bridge.client.calls)
+def test_a_refused_call_that_is_its_connections_last_ends_it() -> None:
+    with full() as (bridge, first, second):
         second.sendall(head(f"Content-Length: {len(GOOD)}", "Connection: close") + GOOD)
         answer = b"".join(iter(lambda: second.recv(65_536), b""))
         bridge.client.release()
