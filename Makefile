@@ -91,7 +91,7 @@ compose-check: $(READY) ## docker-compose.yml and Dockerfile, without an engine
 	$(BIN)/pytest -q tests/unit/test_compose.py
 
 .PHONY: bench
-bench: $(READY) ## Measure beside the peers, some six minutes; figures go to bench/results
+bench: $(READY) ## Measure beside the peers, in five minutes; figures go to bench/results
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-full

@@ -48,8 +48,8 @@ SCENARIOS = {
     "latency": latency.measure,
     "overload": overload.measure,
 }
-# What `make bench` runs, in some six minutes on two idle cores.
-SHORT = ("backlog", "big-call")
+# What `make bench` runs, in less than five minutes on two idle cores.
+SHORT = ("backlog",)
 PLOT = "plot"
 _WIDTH = 140
 
@@ -65,7 +65,7 @@ def main(
 ) -> None:
     """Measure the worker beside its peers, on a broker of its own.
 
-    Without names: the short set in some six minutes, or all with --full. On a busy machine
+    Without names: the short set in less than five minutes, or all with --full. On a busy machine
     compare the ratios, which are of runs in turn.
 
     Example: python -m bench backlog --full
