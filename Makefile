@@ -44,7 +44,7 @@ faults: $(READY) ## Three brokers, a bad network, full disks, wrong clocks: some
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
-	$(BIN)/pytest -m "any_broker and not faults" --kafka=container $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "any_broker and not faults" --kafka=container $(ARGS)
 
 .PHONY: crash
 crash: $(READY) ## Clients' histories under faults, judged by the log; some minutes

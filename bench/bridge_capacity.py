@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Recipients of a call, and connections that call one after the other: enough to keep every part
 # busy, few enough that no caller waits for seconds.
 SIZES = {1: 64, 100: 16, 10_000: 4}
-# Under load the broker's compiler is done after half a minute; before, a call costs it twice as much.
+# The broker's compiler is done after half a minute of load; before, a call costs it twice as much.
 WARM_UP_S = 40.0
 
 

@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        asks = "kafka" in getattr(item, "fixturenames", ())
+        if asks and item.get_closest_marker("embedded_will_do") is None:
             item.add_marker("any_broker")
 
 

@@ -18,6 +18,8 @@ from tests.support.stack import CALL_WITHIN_S, TRIGGER_PATH
 if TYPE_CHECKING:
     from tests.support.stack import Mailing, Stack
 
+pytestmark = pytest.mark.embedded_will_do
+
 UNKNOWN_RID = (10**9) * 1024 + 1
 CALLS_AT_ONCE = 100
 BIG_CALL = 10_000

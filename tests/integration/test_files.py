@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.support.brokers import Broker
 
+pytestmark = pytest.mark.embedded_will_do
+
 
 def imported(
     kafka: Broker, topics: str, path: Path | str, *, ack_timeout_s: float = 20.0, **options: Any

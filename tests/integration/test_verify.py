@@ -25,6 +25,8 @@ from tests.support.worker import MID, ORG, all_sent, until
 if TYPE_CHECKING:
     from tests.support.worker import Cluster
 
+pytestmark = pytest.mark.embedded_will_do
+
 VERIFIED_WITHIN_S = 60.0
 RECORDS = Records()
 

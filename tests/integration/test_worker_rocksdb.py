@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.support.processes import Running
     from tests.support.worker import Cluster
 
+pytestmark = pytest.mark.embedded_will_do
+
 # Enough for several blocks of each partition's database.
 PEOPLE = [{"email": f"person{number}@example.org"} for number in range(1500)]
 OTHERS = [{"email": f"other{number}@example.org"} for number in range(200)]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.simulation.scheduler import Actor
     from tests.support.brokers import Broker
 
+pytestmark = pytest.mark.embedded_will_do
+
 TRIES = 200
 
 
