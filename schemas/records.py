@@ -19,6 +19,9 @@ MAILING_STATE: Final = "MailingState"
 PENDING_STATE: Final = "PendingState"
 PARTITION_META: Final = "PartitionMeta"
 POISON_STATE: Final = "PoisonState"
+MAILING_SWITCHED: Final = "MailingSwitched"
+PENDING_QUERIED: Final = "PendingQueried"
+PENDING_ANSWER: Final = "PendingAnswer"
 
 NAMES: Final = (
     RECIPIENT_TRIGGERED,
@@ -35,6 +38,9 @@ NAMES: Final = (
     PENDING_STATE,
     PARTITION_META,
     POISON_STATE,
+    MAILING_SWITCHED,
+    PENDING_QUERIED,
+    PENDING_ANSWER,
 )
 
 API_TRIGGERED: Final = "api-triggered"
@@ -96,9 +102,24 @@ class DedupPolicy(StrEnum):
 
 
 class MailingPhase(StrEnum):
-    """Where a mailing is in its life."""
+    """Where a mailing is in its life; docs/adr/0016 says what each state allows."""
 
     ACTIVE = "ACTIVE"
     SUSPENDED = "SUSPENDED"
     CANCELLED = "CANCELLED"
     FINISHED = "FINISHED"
+    CREATED = "CREATED"
+
+
+class Channel(StrEnum):
+    """A way by which a message reaches its recipient."""
+
+    EMAIL = "EMAIL"
+    SMS = "SMS"
+
+
+class UnknownRecipients(StrEnum):
+    """What becomes of a triggered address that nobody in the organisation has."""
+
+    CREATE = "CREATE"
+    REJECT = "REJECT"

@@ -1,4 +1,4 @@
-"""A mailing is defined, invoked or asked for.
+"""A mailing is defined, switched to another state, invoked or asked for.
 
 A request is judged in one place, the mailing's home partition, which gives it a revision and
 copies it to every other partition; a partition ignores a revision it has. So copies may repeat,
@@ -8,6 +8,7 @@ and no two requests can leave partitions in different states.
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import BadRecord
@@ -18,14 +19,21 @@ from schemas.records import (
     MAILING_ANSWER,
     MAILING_DEFINED,
     MAILING_INVOKED,
+    MAILING_SWITCHED,
+    PENDING_ANSWER,
+    PENDING_QUERIED,
+    Channel,
     ControlOutcome,
     DedupPolicy,
     MailingPhase,
     Origin,
+    UnknownRecipients,
 )
 from schemas.topics import MAX_PAGE
+from schemas.varint import decode_long
 from streams.core.changelog import dedup_keys
 from streams.core.partition import Cut, Mailing, PartitionState
+from streams.core.phases import CLOSED, may_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +44,8 @@ if TYPE_CHECKING:
 # Far below an answer's size limit, with MAX_PAGE mailings in one answer.
 _MAX_NAME_CHARS = 500
 _MAX_TYPE_CHARS = 50
-_CLOSED = frozenset({MailingPhase.CANCELLED, MailingPhase.FINISHED})
+# Other states are those of a mailing that was there before.
+_NOT_DEFINED = frozenset({MailingPhase.SUSPENDED, MailingPhase.CANCELLED, MailingPhase.FINISHED})
 
 
 class ControlFold:
@@ -50,8 +59,12 @@ class ControlFold:
         """Fold one event; *at* is its (offset, log time in ms)."""
         if name == MAILING_DEFINED:
             self._define(event, effects)
+        elif name == MAILING_SWITCHED:
+            self._switch(event, effects)
         elif name == MAILING_INVOKED:
             self._invoke(event, at, effects)
+        elif name == PENDING_QUERIED:
+            self._list_pending(event, effects)
         else:
             self._answer(event, effects, ControlOutcome.DONE, mailings=self._page(event))
 
@@ -68,11 +81,13 @@ class ControlFold:
             raise BadRecord("BAD_FIELD", "mid or interval is out of range")
         if event["origin"] == Origin.TIMER:
             raise BadRecord("BAD_FIELD", "no timer defines a mailing")
+        if not event["channels"] or event["state"] in _NOT_DEFINED:
+            raise BadRecord("BAD_FIELD", "no channel, or a state that no definition gives")
         mailing = self._state.mailings.get((event["orgid"], event["mid"]))
         revision = self._revision(event, mailing)
         if revision is None:
             return
-        if mailing is not None and mailing.state in _CLOSED:
+        if mailing is not None and not _may_define(mailing, event["state"]):
             self._answer(event, effects, ControlOutcome.WRONG_STATE, mailing)
             return
         self._copy(MAILING_DEFINED, event, revision, effects)
@@ -82,6 +97,10 @@ class ControlFold:
 
     def _changed(self, mailing: Mailing | None, event: Record) -> Mailing:
         definition = {name: event[name] for name in ("name", "type", "interval_s")}
+        definition["channels"] = tuple(each for each in Channel if each in event["channels"])
+        definition["unknown_recipients"] = UnknownRecipients(event["unknown_recipients"])
+        if event["state"] is not None:
+            definition["state"] = MailingPhase(event["state"])
         policy = DedupPolicy(event["dedup"])
         if mailing is None:
             mailing = Mailing(event["orgid"], event["mid"], dedup=policy, **definition)
@@ -96,6 +115,25 @@ class ControlFold:
             if queue is not None:
                 queue.seen = dedup_keys(mailing, queue)
         return mailing
+
+    def _switch(self, event: Record, effects: Effects) -> None:
+        if event["origin"] == Origin.TIMER:
+            raise BadRecord("BAD_FIELD", "no timer switches a mailing")
+        mailing = self._state.mailings.get((event["orgid"], event["mid"]))
+        revision = self._revision(event, mailing)
+        if revision is None:
+            return
+        wanted = MailingPhase(event["state"])
+        if mailing is None:
+            self._answer(event, effects, ControlOutcome.UNKNOWN_MAILING)
+            return
+        if not may_step(mailing.state, wanted):
+            self._answer(event, effects, ControlOutcome.WRONG_STATE, mailing)
+            return
+        self._copy(MAILING_SWITCHED, event, revision, effects)
+        self._state.touch(mailing)
+        mailing.revision, mailing.state = revision, wanted
+        self._answer(event, effects, ControlOutcome.DONE, mailing)
 
     def _invoke(self, event: Record, at: tuple[int, int], effects: Effects) -> None:
         mailing = self._state.mailings.get((event["orgid"], event["mid"]))
@@ -134,7 +172,7 @@ class ControlFold:
         mailing.invoked_at = log_time_ms
         if queue is None:
             return 0
-        mailing.cuts += (Cut(mailing.invocation, offset),)
+        mailing.cuts += (Cut(mailing.invocation, offset, mailing.channels),)
         self._state.drains.append(queue_id)
         # Nothing joins a cut queue, so nothing in it can be doubled.
         queue.seen = set()
@@ -172,6 +210,27 @@ class ControlFold:
         mids = sorted(m for o, m in mailings if o == orgid and m > event["after_mid"])
         return [mailings[orgid, m] for m in mids[: max(0, min(event["limit"], MAX_PAGE))]]
 
+    def _list_pending(self, event: Record, effects: Effects) -> None:
+        """Answer who waits in the open queue: a cut one is on its way, how far no log says."""
+        if event["reply_partition"] < 0:
+            return
+        mailing = self._state.mailings.get((event["orgid"], event["mid"]))
+        queue = self._state.queues.get(mailing.queue_id) if mailing is not None else None
+        limit = max(0, min(event["limit"], MAX_PAGE))
+        waiting = islice(queue.after(event["after"]), limit) if queue is not None else ()
+        outcome = ControlOutcome.UNKNOWN_MAILING if mailing is None else ControlOutcome.DONE
+        record = {
+            "request_id": event["request_id"],
+            "index": self._state.partition,
+            "outcome": outcome.name,
+            "messages": [
+                {"offset": offset, "rid": decode_long(rid_bytes, 0)[0]}
+                for offset, rid_bytes, _, _ in waiting
+            ],
+        }
+        value = self._codec.encode(PENDING_ANSWER, record)
+        effects.replies.answers.append((event["reply_partition"], value))
+
     def _answer(
         self,
         event: Record,
@@ -185,6 +244,8 @@ class ControlFold:
         if event["reply_partition"] < 0:
             return
         shown = list(mailings)
+        if outcome is ControlOutcome.WRONG_STATE and mailing is not None:
+            shown = [mailing]
         if event["mid"] and not shown and outcome is ControlOutcome.DONE and mailing is None:
             outcome = ControlOutcome.UNKNOWN_MAILING
         record: dict[str, Any] = {
@@ -197,6 +258,12 @@ class ControlFold:
         }
         value = self._codec.encode(MAILING_ANSWER, record)
         effects.replies.answers.append((event["reply_partition"], value))
+
+
+def _may_define(mailing: Mailing, wanted: str | None) -> bool:
+    if wanted is None:
+        return mailing.state not in CLOSED
+    return may_step(mailing.state, MailingPhase(wanted))
 
 
 def _may_invoke(mailing: Mailing | None) -> ControlOutcome:

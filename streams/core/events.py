@@ -11,6 +11,8 @@ from schemas.records import (
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
+    MAILING_SWITCHED,
+    PENDING_QUERIED,
     RECIPIENT_TRIGGERED,
     Status,
 )
@@ -21,6 +23,9 @@ from streams.core.messages import check_profile
 
 _SINGLE_OBJECT = Codec()
 _EVENT_FRAME = _SINGLE_OBJECT.framing.prefixes[RECIPIENT_TRIGGERED]
+_CONTROL = frozenset(
+    {MAILING_DEFINED, MAILING_INVOKED, MAILING_QUERIED, MAILING_SWITCHED, PENDING_QUERIED}
+)
 _MAX_ADDRESS_CHARS = 254
 _MAX_INT = 2**31 - 1
 # Below this many bytes, its length among them, a request's id has few enough characters.
@@ -89,7 +94,7 @@ class EventReader:
         if writer.name == RECIPIENT_TRIGGERED:
             # An old release's event, or one under another registry's text: brought up to date.
             return self.read(_SINGLE_OBJECT.encode(RECIPIENT_TRIGGERED, fields))
-        if writer.name not in (MAILING_DEFINED, MAILING_INVOKED, MAILING_QUERIED):
+        if writer.name not in _CONTROL:
             raise BadRecord("NOT_AN_EVENT", f"a {writer.name} does not belong on this topic")
         _check_call(fields["orgid"], fields["index"], fields["reply_partition"])
         _check_request_id(fields["request_id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from fastavro import schemaless_writer
 from schemas.codec import current_schema, fields_after, read
 from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
-from schemas.records import PENDING_STATE, RECIPIENT_TRIGGERED
+from schemas.records import PENDING_STATE, RECIPIENT_TRIGGERED, Channel
 from schemas.varint import decode_long, encode_bytes, encode_long
 from streams.core.heads import read_head
 from streams.core.queues import Batch
@@ -25,6 +26,9 @@ _FRAME = Framing().prefixes[PENDING_STATE]
 PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
 # A profile of nothing: one null branch a field.
 EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
+_E164 = re.compile(r"\+[0-9]{8,15}")
+# A send ends in its channel's place among the symbols of the schema.
+_EMAIL, _SMS = (encode_long(place) for place in range(2))
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -52,12 +56,17 @@ def context_of(event: bytes) -> bytes:
     return read_head(event, SINGLE_OBJECT_BYTES).context
 
 
-def send_of(
-    frame: bytes, queue_id: QueueId, partition: int, message: Message
-) -> tuple[bytes, bytes]:
-    """Return key and value of the send that a pending message becomes.
+def sends_of(
+    frame: bytes,
+    queue_id: QueueId,
+    partition: int,
+    message: Message,
+    channels: tuple[Channel, ...],
+) -> list[tuple[bytes, bytes]]:
+    """Return (key, value) of each send that a pending message becomes.
 
     The call's fields stand over the recipient's stored ones; the address is as first written.
+    An SMS goes to whoever has active SMS fields.
     """
     orgid, mid, invocation = queue_id
     offset, rid_bytes, recipient, event = message
@@ -68,14 +77,21 @@ def send_of(
         rest = _over(unpack(recipient).stored, rest)
     send_id = b"%d:%d:%d" % (rid, partition, offset)
     fields = (
-        encode_bytes(send_id),
         encode_long(orgid),
         encode_long(mid),
         encode_long(invocation),
         rid_bytes,
         encode_bytes(head.context),
+        rest,
     )
-    return b"%d:#%d" % (orgid, rid), frame + b"".join(fields) + rest
+    said = b"".join(fields)
+    key = b"%d:#%d" % (orgid, rid)
+    sends = []
+    if Channel.EMAIL in channels:
+        sends.append((key, frame + encode_bytes(send_id) + said + _EMAIL))
+    if Channel.SMS in channels and _takes_sms(rest):
+        sends.append((key, frame + encode_bytes(send_id + b":sms") + said + _SMS))
+    return sends
 
 
 def check_profile(event: bytes, at: int) -> None:
@@ -107,6 +123,18 @@ def _over(stored: bytes, called: bytes) -> bytes:
     out.write(stored[: at + length])
     schemaless_writer(out, PROFILE, merged)
     return out.getvalue()
+
+
+def _takes_sms(stored: bytes) -> bool:
+    """Whether an address and profile have active SMS fields: a number, and no opt-out."""
+    length, at = decode_long(stored, 0)
+    profile = _profile(stored[at + length :])
+    number = profile["smsContact"]
+    return (
+        number is not None
+        and _E164.fullmatch(number) is not None
+        and profile["smsSubscribed"] is not False
+    )
 
 
 def _profile(data: bytes) -> dict[str, Any]:

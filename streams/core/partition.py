@@ -6,7 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase
+from schemas.records import (
+    API_TRIGGERED,
+    Channel,
+    DedupPolicy,
+    MailingPhase,
+    UnknownRecipients,
+)
 from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     DedupKeys = Callable[["Mailing", Iterable[Message]], set[object]]
 
 # Grows with the fold's rules; a worker refuses state of a newer one.
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
 MailingId = tuple[int, int]
 """(orgid, mid)"""
@@ -26,15 +32,22 @@ MailingId = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An invocation whose messages are still being sent; *offset* is of the event that cut."""
+    """An invocation whose messages are still being sent; *offset* is of the event that cut.
+
+    *channels* are those that the mailing had then: a definition that comes later changes nothing.
+    """
 
     invocation: int
     offset: int
+    channels: tuple[Channel, ...] = (Channel.EMAIL,)
 
 
 @dataclass(slots=True)
 class Mailing:
-    """One mailing as this partition knows it; the counters are this partition's own."""
+    """One mailing as this partition knows it; the counters are this partition's own.
+
+    *sent* counts messages, *sms*, *sms_only* and *unreachable* by which channel they went.
+    """
 
     orgid: int
     mid: int
@@ -54,6 +67,11 @@ class Mailing:
     sent: int = 0
     invoked_at: int = 0
     cuts: tuple[Cut, ...] = ()
+    channels: tuple[Channel, ...] = (Channel.EMAIL,)
+    unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE
+    sms: int = 0
+    sms_only: int = 0
+    unreachable: int = 0
 
     @property
     def queue_id(self) -> QueueId:

@@ -6,6 +6,7 @@ would cost the worker and the broker more than everything else about it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -96,3 +97,13 @@ class Queue:
     def __iter__(self) -> Iterator[Message]:
         for batch in self.batches.values():
             yield from batch
+
+    def after(self, offset: int) -> Iterator[Message]:
+        """Yield the messages of events behind *offset*, in the order of the log."""
+        bases = list(self.batches)
+        # A batch ends before the next one begins.
+        first = max(bisect_right(bases, offset) - 1, 0)
+        for base in bases[first:]:
+            for message in self.batches[base]:
+                if message[0] > offset:
+                    yield message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from schemas.codec import Codec
 from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES
-from schemas.records import DedupPolicy, MailingPhase
+from schemas.records import Channel, DedupPolicy, MailingPhase, UnknownRecipients
 from streams.core.changelog import META_KEY, RECIPIENT_FRAME, dedup_keys
 from streams.core.errors import NewerState
 from streams.core.messages import batch_of
@@ -135,8 +135,14 @@ def _mailing(record: Record) -> Mailing:
     mailing = Mailing(**record)
     mailing.dedup = DedupPolicy(mailing.dedup)
     mailing.state = MailingPhase(mailing.state)
-    mailing.cuts = tuple(Cut(**cut) for cut in cuts)
+    mailing.channels = _channels(record)
+    mailing.unknown_recipients = UnknownRecipients(mailing.unknown_recipients)
+    mailing.cuts = tuple(Cut(**cut | {"channels": _channels(cut)}) for cut in cuts)
     return mailing
+
+
+def _channels(record: Record) -> tuple[Channel, ...]:
+    return tuple(map(Channel, record["channels"]))
 
 
 def _as_current(value: bytes) -> bytes:

@@ -20,9 +20,9 @@ from schemas.records import (
     API_TRIGGERED,
     RECIPIENT_TRIGGERED,
     DedupPolicy,
-    MailingPhase,
     Outcome,
     Status,
+    UnknownRecipients,
 )
 from schemas.topics import ACK_PARTITIONS
 from schemas.varint import decode_long, encode_long, write_size
@@ -30,6 +30,7 @@ from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import LITERAL_BYTES, dedup_key
 from streams.core.errors import StateError
 from streams.core.heads import is_plain, profile_ends
+from streams.core.phases import TAKES_TRIGGERS
 from streams.core.queues import BATCH_BYTES
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from streams.core.partition import Mailing, PartitionState
     from streams.core.transition import LogRecord
 
-_TAKES_TRIGGERS: Final = frozenset({MailingPhase.ACTIVE, MailingPhase.SUSPENDED})
 _CREATED: Final = encode_long(Outcome.CREATED)
 _KNOWN: Final = encode_long(Outcome.KNOWN)
 _DUPLICATE: Final = encode_long(Outcome.DUPLICATE)
@@ -84,6 +84,7 @@ def fold_run(
     at: i64 = len(head)
     own_keys, policy = b"%d:" % orgid, mailing.dedup
     by_context = policy is DedupPolicy.RECIPIENT_CONTEXT
+    creates = mailing.unknown_recipients is UnknownRecipients.CREATE
     queue_id = mailing.queue_id
     queue = state.queues.get(queue_id)
     seen = queue.seen if queue is not None else set()
@@ -167,7 +168,7 @@ def fold_run(
             # Who it is.
             recipient = get(key)
             if recipient is None:
-                if b"@" not in key or partition_for(key, partitions) != partition:
+                if not creates or b"@" not in key or partition_for(key, partitions) != partition:
                     break
                 rid = rid_of(offset, partition)
                 written.truncate(0)
@@ -237,6 +238,6 @@ def _whose(state: PartitionState, frame: int, value: bytes | None) -> tuple[Mail
     orgid, at = decode_long(value, frame)
     mid, at = decode_long(value, at)
     mailing = state.mailings.get((orgid, mid))
-    if mailing is not None and mailing.type == API_TRIGGERED and mailing.state in _TAKES_TRIGGERS:
+    if mailing is not None and mailing.type == API_TRIGGERED and mailing.state in TAKES_TRIGGERS:
         return mailing, value[:at]
     return None, b""

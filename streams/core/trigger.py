@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from schemas.errors import BadRecord
 from schemas.ids import identity, partition_of_rid, recipient_key, rid_key, rid_of
 from schemas.partition import partition_for
-from schemas.records import API_TRIGGERED, MailingPhase, Outcome, Status
+from schemas.records import API_TRIGGERED, Outcome, Status, UnknownRecipients
 from schemas.varint import encode_long
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import dedup_key
+from streams.core.phases import TAKES_TRIGGERS
 from streams.core.recipients import email_of, pack, unpack
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _NO_RID = encode_long(0)
 _NOT_GIVEN, _SUBSCRIBED, _UNSUBSCRIBED = map(
     int, (Status.NOT_GIVEN, Status.SUBSCRIBED, Status.UNSUBSCRIBED)
 )
-_TAKES_TRIGGERS = frozenset({MailingPhase.ACTIVE, MailingPhase.SUSPENDED})
 
 
 def apply_trigger(
@@ -63,7 +63,7 @@ def _check_key(state: PartitionState, trigger: Trigger, key: bytes | None) -> No
 def _refusal(mailing: Mailing) -> Outcome | None:
     if mailing.type != API_TRIGGERED:
         return Outcome.NOT_TRIGGERED
-    return None if mailing.state in _TAKES_TRIGGERS else Outcome.MAILING_CLOSED
+    return None if mailing.state in TAKES_TRIGGERS else Outcome.MAILING_CLOSED
 
 
 def _trigger_by_address(
@@ -81,6 +81,9 @@ def _trigger_by_address(
     # Looked at for new recipients alone, since it costs 2 us: a known one is at home.
     if partition_for(key, state.partitions) != state.partition:
         raise BadRecord("NOT_HOME", "the record is not on its key's partition: see docs/wire.md")
+    if mailing.unknown_recipients is UnknownRecipients.REJECT:
+        _reject(state, mailing, effects, trigger, Outcome.UNKNOWN_RECIPIENT)
+        return
     rid = rid_of(offset, state.partition)
     rid_bytes = encode_long(rid)
     status = _SUBSCRIBED if trigger.head.status == _NOT_GIVEN else trigger.head.status

@@ -29,6 +29,12 @@ _VAGUE_CUTS = 2
 # How far the first timer's number may be beside the mailing's: late ones expect one gone by.
 _LATE_TIMERS = 4
 
+_ABOUT_MAILINGS = frozenset({"MailingDefined", "MailingInvoked", "MailingSwitched"})
+# The likely first: where a mailing may have been before the log's first event about it.
+_STATES = ("ACTIVE", "SUSPENDED", "CREATED", "CANCELLED", "FINISHED")
+# Where it has to end.
+_ENDS = ("invocation", "revision", "state")
+
 _Event = tuple["Raw", str, "Record"]
 
 
@@ -78,7 +84,7 @@ class Beginning:
         found: dict[MailingId, list[_Event]] = defaultdict(list)
         for raw in log:
             name = self._records.name_of(raw.value)
-            if raw.offset <= self._table.applied and name in {"MailingDefined", "MailingInvoked"}:
+            if raw.offset <= self._table.applied and name in _ABOUT_MAILINGS:
                 try:
                     event = self._records.read(raw.value)[1]
                 except ValueError:
@@ -90,34 +96,42 @@ class Beginning:
         """Return a mailing as it was; None when it was not there yet."""
         defines = [event for _, name, event in events if name == "MailingDefined"]
         definition = {name: record[name] for name in DEFINITION}
-        revision = self._revision_before(ident, record, events, definition)
-        if revision == 0:
-            return None
         same_type = all(event["type"] == record["type"] for event in defines)
-        for invocation in _first_numbers(events, record["invocation"]) if same_type else ():
-            tried = Mailing(definition, revision, invocation)
-            self._try(ident, tried, events)
-            if (tried.invocation, tried.revision) == (record["invocation"], record["revision"]):
-                return Mailing(
-                    definition,
-                    revision,
-                    invocation,
-                    vague=_VAGUE_CUTS,
-                    guessed=bool(defines),
-                    counted=False,
-                )
+        for state in _STATES:
+            revision = self._revision_before(ident, record, events, definition, state)
+            if revision == 0:
+                return None
+            for invocation in _first_numbers(events, record["invocation"]) if same_type else ():
+                tried = Mailing(definition, revision, invocation, state=state)
+                self._try(ident, tried, events)
+                if all(getattr(tried, name) == record[name] for name in _ENDS):
+                    return Mailing(
+                        definition,
+                        revision,
+                        invocation,
+                        vague=_VAGUE_CUTS,
+                        guessed=bool(defines),
+                        counted=False,
+                        state=state,
+                    )
         self.unclear.append(ident)
         return Mailing(
             definition,
-            revision,
+            self._revision_before(ident, record, events, definition, record["state"]),
             record["invocation"],
             vague=FOR_EVER,
             guessed=True,
             counted=False,
+            state=record["state"],
         )
 
     def _revision_before(
-        self, ident: MailingId, record: Record, events: list[_Event], definition: Record
+        self,
+        ident: MailingId,
+        record: Record,
+        events: list[_Event],
+        definition: Record,
+        state: str,
     ) -> int:
         asked = [event for _, _, event in events if event["origin"] != "TIMER"]
         if not asked:
@@ -127,7 +141,7 @@ class Beginning:
         new = self._try(ident, None, events)
         if new is not None and new.revision == record["revision"]:
             return 0
-        known = self._try(ident, Mailing(definition), events)
+        known = self._try(ident, Mailing(definition, state=state), events)
         return int(record["revision"]) - (known.revision if known else 0)
 
     def _try(

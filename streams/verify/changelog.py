@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from streams.verify.report import Report
 
 # What the rules of `model.py` are; a newer release's state means other things.
-_FOLD_VERSION = 1
+_FOLD_VERSION = 2
 _KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1}
 
 
 class Waiting(NamedTuple):
-    """A message that the changelog keeps: its queue, and what it will say."""
+    """A message that the changelog keeps: its queue, what it will say, whether it goes as SMS."""
 
     orgid: int
     mid: int
     invocation: int
     rid: int
     says: Hashable
+    texted: bool
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class Table:
             else:
                 # Created by the event itself.
                 person = event | {"rid": message["rid"]}
-            says = model.says(model.kept(message["rid"], 0, person), event)
+            said = model.says(model.kept(message["rid"], 0, person), event)
             if offset in self.waiting:
                 detail = "its message waits twice"
                 self._breach(Kind.DOUBLED, detail, offset=offset, rid=message["rid"])
@@ -119,7 +120,7 @@ class Table:
             whose = (event["orgid"], event["mid"], person["rid"])
             if whose != (parts[0], parts[1], message["rid"]):
                 raise ValueError("a message in a queue that is not its own")
-            self.waiting[offset] = Waiting(parts[0], parts[1], parts[2], message["rid"], says)
+            self.waiting[offset] = Waiting(parts[0], parts[1], parts[2], message["rid"], *said)
 
     def _meta(self, raw: Raw) -> None:
         try:

@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import msgpack
 
 from streams.verify.identities import home_of, same_person
+from streams.verify.mailings import drained, may_be, takes_sms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from streams.verify.records import Record, Records
 
-COUNTERS = ("triggered", "created", "known", "duplicates", "suppressed", "rejected", "sent")
-DEFINITION = ("name", "type", "dedup", "interval_s")
+# The last few depend on how far a drain is, which no log says.
+DRAINED = ("sent", "sms", "sms_only", "unreachable")
+ENTRIES = ("triggered", "created", "known", "duplicates", "suppressed", "rejected")
+COUNTERS = (*ENTRIES, *DRAINED)
+DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients")
+# What an answer shows of a mailing and the log decides, in the order it is compared.
+SHOWN = ("orgid", "mid", "revision", "state", *DEFINITION, "invocation", *ENTRIES)
 MailingId = tuple[int, int]
 # So many cuts no mailing sees: it stays vague.
 FOR_EVER = 2**30
@@ -37,25 +43,43 @@ class Ack(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A control or query event's answer; *mailings* are what it shows, but for what is sent."""
+    """A control or query event's answer; *shown* are mailings, or (offset, rid) of who waits."""
 
     reply_partition: int
     request_id: str
     outcome: str
     revision: int = 0
     messages: int = 0
-    mailings: tuple[tuple[Any, ...], ...] = ()
+    shown: tuple[tuple[Any, ...], ...] = ()
+    sure: bool = True
+
+
+class Waits(NamedTuple):
+    """A message that waits; *says* is all in it, *texted*: it has a number that takes SMS.
+
+    Not *sure* when another may wait in its place.
+    """
+
+    offset: int
+    rid: int
+    says: Hashable
+    texted: bool
     sure: bool = True
 
 
 class Send(NamedTuple):
-    """A message; *says* is all in it; not *sure* when another may have gone in its place."""
+    """A message by one channel; not *sure* when another may have gone in its place."""
 
     offset: int
     rid: int
     invocation: int
     says: Hashable
+    channel: str = "EMAIL"
     sure: bool = True
+
+    def send_id(self, partition: int) -> str:
+        """Return its name, given the log's *partition*."""
+        return f"{self.rid}:{partition}:{self.offset}{':sms' if self.channel == 'SMS' else ''}"
 
 
 class Copy(NamedTuple):
@@ -93,8 +117,9 @@ class Mailing:
     vague: int = 0
     guessed: bool = False
     counted: bool = True
+    state: str = "ACTIVE"
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
-    queue: list[Send] = field(default_factory=list)
+    queue: list[Waits] = field(default_factory=list)
     rids: set[int] = field(default_factory=set)
     pairs: set[bytes] = field(default_factory=set)
 
@@ -152,10 +177,11 @@ class Model:
         stored = {name: fields[name] for name in self._stored if fields[name] is not None}
         return msgpack.encode((rid, status, stored))
 
-    def says(self, person: bytes, event: Record) -> Hashable:
-        """Return what a message says: the call's fields over the stored ones.
+    def says(self, person: bytes, event: Record) -> tuple[Hashable, bool]:
+        """Return what a message says, and whether it can go by SMS too.
 
-        But the address is as first written, and who opted out of SMS stays out.
+        The call's fields stand over the stored ones. But the address is as first written, and who
+        opted out of SMS stays out.
         """
         rid, _, stored = msgpack.decode(person)
         whole = {name: event[name] for name in ("orgid", "mid", "context")} | {"rid": rid}
@@ -167,7 +193,7 @@ class Model:
         if stored.get("smsSubscribed") is False:
             whole["smsSubscribed"] = False
         whole["email"] = stored["email"]
-        return self._fingerprint(whole)
+        return self._fingerprint(whole), takes_sms(whole)
 
     def _RecipientTriggered(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         org, rid, email = event["orgid"], event["rid"], event["email"]
@@ -184,11 +210,15 @@ class Model:
         refusal = None
         if mailing.definition["type"] != "api-triggered":
             refusal = "NOT_TRIGGERED"
+        elif mailing.state not in ("ACTIVE", "SUSPENDED"):
+            refusal = "MAILING_CLOSED"
         elif rid and person is None:
             refusal = "UNKNOWN_RECIPIENT"
         elif rid and given and given != name:
             refusal = "EMAIL_MISMATCH"
         _need(person or refusal or home_of(name, self.partitions) == self.partition)
+        if not refusal and not person and mailing.definition["unknown_recipients"] == "REJECT":
+            refusal = "UNKNOWN_RECIPIENT"
         mailing.counts["triggered"] += 1
         if refusal is not None:
             mailing.counts["rejected"] += 1
@@ -215,28 +245,48 @@ class Model:
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
         sure = outcome is not None
-        mailing.queue.append(Send(offset, rid, 0, self.says(person, event), sure))
+        mailing.queue.append(Waits(offset, rid, *self.says(person, event), sure))
         return _ack(event, rid, outcome)
 
     def _MailingDefined(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         _need(event["mid"] > 0, event["interval_s"] >= 0, event["origin"] != "TIMER")
         _need(1 <= len(event["name"]) <= 500, len(event["type"]) <= 50)
+        _need(event["channels"], event["state"] in (None, "CREATED", "ACTIVE"))
         ident = event["orgid"], event["mid"]
         mailing = self.mailings.get(ident)
         revision = self._revision(event, mailing)
         if revision is None:
             return _copies("MailingDefined", event, 0)
+        if mailing and not may_be(mailing.state, event["state"]):
+            return self._refused(event, mailing)
         mailing = self.mailings.setdefault(ident, mailing or Mailing({}))
         mailing.definition = {name: event[name] for name in DEFINITION}
+        mailing.definition["channels"] = sorted(set(event["channels"]))
+        mailing.state = event["state"] or mailing.state
         mailing.revision, mailing.guessed = revision, False
         told = _answer(event, "DONE", revision)
         return [*_copies("MailingDefined", event, revision), *told]
+
+    def _MailingSwitched(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        _need(event["origin"] != "TIMER")
+        mailing = self.mailings.get((event["orgid"], event["mid"]))
+        revision = self._revision(event, mailing)
+        if revision is None:
+            return _copies("MailingSwitched", event, 0)
+        if mailing is None:
+            return _answer(event, "UNKNOWN_MAILING")
+        if not may_be(mailing.state, event["state"]):
+            return self._refused(event, mailing)
+        mailing.revision, mailing.state = revision, event["state"]
+        told = _answer(event, "DONE", revision)
+        return [*_copies("MailingSwitched", event, revision), *told]
 
     def _MailingInvoked(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         mailing = self.mailings.get((event["orgid"], event["mid"]))
         takes = mailing is not None and mailing.definition["type"] == "api-triggered"
         if event["origin"] == "TIMER":
-            if mailing and takes and event["invocation"] == mailing.invocation + 1:
+            due = mailing is not None and event["invocation"] == mailing.invocation + 1
+            if mailing and takes and due and mailing.state == "ACTIVE":
                 return [*_cut(mailing)]
             return []
         revision = self._revision(event, mailing)
@@ -247,10 +297,12 @@ class Model:
             return _answer(event, "UNKNOWN_MAILING")
         if not takes:
             return _answer(event, "NOT_TRIGGERED", mailing.revision)
+        if mailing.state != "ACTIVE":
+            return self._refused(event, mailing)
         mailing.revision = revision
-        sure = not mailing.vague
+        sure, messages = not mailing.vague, len(mailing.queue)
         cut = _cut(mailing)
-        return [*copies, *_answer(event, "DONE", revision, len(cut), sure=sure), *cut]
+        return [*copies, *_answer(event, "DONE", revision, messages, sure=sure), *cut]
 
     def _MailingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         org, mid = event["orgid"], event["mid"]
@@ -262,7 +314,20 @@ class Model:
             mids = mids[: max(0, min(event["limit"], 1000))]
         shown = tuple(shown_as(org, m, self.mailings[org, m]) for m in mids)
         sure = all(self.mailings[org, m].counted for m in mids)
-        return _answer(event, "DONE", mailings=shown, sure=sure)
+        return _answer(event, "DONE", shown=shown, sure=sure)
+
+    def _PendingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        mailing = self.mailings.get((event["orgid"], event["mid"]))
+        if mailing is None:
+            return _answer(event, "UNKNOWN_MAILING")
+        waits = [(w.offset, w.rid) for w in mailing.queue if w.offset > event["after"]]
+        shown = tuple(waits[: max(0, min(event["limit"], 1000))])
+        return _answer(event, "DONE", shown=shown, sure=not mailing.vague)
+
+    def _refused(self, event: Record, mailing: Mailing) -> list[Out]:
+        shown = shown_as(event["orgid"], event["mid"], mailing)
+        told = (event, "WRONG_STATE", mailing.revision)
+        return _answer(*told, shown=(shown,), sure=mailing.counted)
 
     def _revision(self, event: Record, mailing: Mailing | None) -> int | None:
         """Return the event's revision here, None when this partition has it."""
@@ -277,12 +342,13 @@ class Model:
 def shown_as(orgid: int, mid: int, mailing: Mailing) -> tuple[Any, ...]:
     """Return a mailing as an answer shows it, but for what is sent, which no log says."""
     definition = (mailing.definition[name] for name in DEFINITION)
-    counts = (mailing.counts[name] for name in COUNTERS[:-1])
-    return (orgid, mid, mailing.revision, *definition, mailing.invocation, *counts)
+    counts = (mailing.counts[name] for name in ENTRIES)
+    return (orgid, mid, mailing.revision, mailing.state, *definition, mailing.invocation, *counts)
 
 
 def _cut(mailing: Mailing) -> list[Send]:
     mailing.invocation += 1
+    channels = ["EMAIL", "SMS"] if mailing.guessed else mailing.definition["channels"]
     cut, mailing.queue = mailing.queue, []
     mailing.rids, mailing.pairs = set(), set()
     if mailing.vague:
@@ -290,8 +356,15 @@ def _cut(mailing: Mailing) -> list[Send]:
         cut = [message._replace(sure=False) for message in cut]
     if mailing.vague and not mailing.guessed:
         mailing.vague -= 1
-    mailing.counts["sent"] += sum(message.sure for message in cut)
-    return [message._replace(invocation=mailing.invocation) for message in cut]
+    for message in cut:
+        for counter in drained(channels, texted=message.texted) if message.sure else ():
+            mailing.counts[counter] += 1
+    return [
+        Send(message.offset, message.rid, mailing.invocation, message.says, channel, message.sure)
+        for message in cut
+        for channel in channels
+        if channel == "EMAIL" or message.texted
+    ]
 
 
 def _copies(name: str, event: Record, revision: int) -> list[Out]:
@@ -311,9 +384,9 @@ def _answer(
     revision: int = 0,
     messages: int = 0,
     *,
-    mailings: tuple[tuple[Any, ...], ...] = (),
+    shown: tuple[tuple[Any, ...], ...] = (),
     sure: bool = True,
 ) -> list[Out]:
     call = (event["reply_partition"], event["request_id"])
-    told = Answer(*call, outcome, revision, messages, mailings, sure)
+    told = Answer(*call, outcome, revision, messages, shown, sure)
     return [told] if event["reply_partition"] >= 0 else []

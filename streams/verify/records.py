@@ -32,7 +32,8 @@ class Records:
 
     def __init__(self, registered: Callable[[int], str | None] = lambda _: None) -> None:
         self._registered = registered
-        self._today = {json.loads(text)["name"]: json.loads(text) for text in _texts()}
+        self._texts = set(_texts())
+        self._today = {json.loads(text)["name"]: json.loads(text) for text in self._texts}
         self._readers: dict[bytes, tuple[str, Reader]] = {}
         for text in (*_texts("history"), *_texts()):
             self._learn(b"\xc3\x01" + avro.schema.parse(text).fingerprint("CRC-64-AVRO"), text)
@@ -78,7 +79,7 @@ class Records:
         if today is None:
             return None
         reader = _reader(written, {})
-        if [field["name"] for field in written["fields"]] != self.fields(written["name"]):
+        if text not in self._texts:
             reader = _as_today(reader, today)
         self._readers[frame] = written["name"], reader
         return self._readers[frame]
@@ -97,12 +98,22 @@ def _as_today(reader: Reader, today: Record) -> Reader:
 
     def read(data: bytes, at: int) -> tuple[Record, int]:
         old, at = reader(data, at)
-        return {
-            field["name"]: old[field["name"]] if field["name"] in old else field["default"]
-            for field in today["fields"]
-        }, at
+        return _with_defaults(old, today), at
 
     return read
+
+
+def _with_defaults(old: Any, today: Any) -> Any:
+    if isinstance(today, dict) and today["type"] == "record":
+        return {
+            field["name"]: _with_defaults(old[field["name"]], field["type"])
+            if field["name"] in old
+            else field["default"]
+            for field in today["fields"]
+        }
+    if isinstance(today, dict) and today["type"] == "array":
+        return [_with_defaults(each, today["items"]) for each in old]
+    return old
 
 
 def _reader(schema: Any, names: dict[str, Reader]) -> Reader:

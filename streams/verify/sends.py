@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from streams.verify.report import Report
 
 
+# What an SMS has behind the name that its message's e-mail has.
+_SUFFIXES = {"EMAIL": "", "SMS": ":sms"}
+
+
 class _Sent(NamedTuple):
     says: bytes
     invocation: int
@@ -25,9 +29,9 @@ class _Sent(NamedTuple):
 class Sends:
     """What was sent: `take` it all, `expect` each message in the order of the cuts, then `finish`.
 
-    A send is kept as a digest of what it says, by the offset of its event. Sends are written
-    once and in the order of their cuts, so where retention has taken the oldest, everything after
-    the first that is still there has to be there too.
+    A send is kept as a digest of what it says, by its channel and its event's offset. Sends are
+    written once and in the order of their cuts, so where retention has taken the oldest,
+    everything after the first that is still there has to be there too.
     """
 
     def __init__(self, topics: Topics, records: Records, report: Report, model: Model) -> None:
@@ -35,20 +39,24 @@ class Sends:
         self._partition = model.partition
         self._log_begin = topics.begins[LOG, self._partition]
         self._some_gone = topics.begins[SENDS, self._partition] > 0
-        self._found: dict[int, _Sent] = {}
+        self._found: dict[tuple[int, str], _Sent] = {}
 
     def take(self, raw: Raw) -> None:
         """Take a record of the topic."""
         self._report.counts["sends"] += 1
         try:
             name, send = self._records.read(raw.value)
-            rid, partition, offset = map(int, send["send_id"].split(":"))
+            rid, partition, offset = map(int, send["send_id"].split(":")[:3])
         except (ValueError, KeyError):
             name, send, rid, partition, offset = "", {}, 0, 0, 0
-        if name != "RecipientSend" or (rid, partition) != (send["rid"], self._partition):
+        if name != "RecipientSend" or (rid, partition, send["send_id"]) != (
+            send["rid"],
+            self._partition,
+            f"{rid}:{partition}:{offset}{_SUFFIXES[send['channel']]}",
+        ):
             self._breach(Kind.UNEXPECTED, raw.offset, 0, "no send of this partition")
             return
-        says = {name: send[name] for name in send.keys() - {"send_id", "invocation"}}
+        says = {name: send[name] for name in send.keys() - {"send_id", "invocation", "channel"}}
         sent = _Sent(digest(says), send["invocation"], raw.offset)
         if offset < self._log_begin:
             # Its event is gone; that the recipient is known is all there is to say.
@@ -56,14 +64,14 @@ class Sends:
             if rid not in self._model.keys:
                 self._breach(Kind.UNEXPECTED, raw.offset, rid, "sent to a recipient nobody knows")
             return
-        known = self._found.setdefault(offset, sent)
+        known = self._found.setdefault((offset, send["channel"]), sent)
         if known is not sent:
             kind = Kind.DOUBLED if known[:2] == sent[:2] else Kind.UNEQUAL_REPEAT
             self._breach(kind, raw.offset, rid, f"sent before, at offset {known.place}")
 
     def expect(self, send: Send, waiting: Waiting | None, *, required: bool) -> None:
         """Look for a message that was cut; *waiting* is what the changelog still has of it."""
-        found = self._found.pop(send.offset, None)
+        found = self._found.pop((send.offset, send.channel), None)
         if found is None:
             if waiting is not None:
                 self._report.counts["sends_not_yet"] += 1
@@ -81,7 +89,7 @@ class Sends:
 
     def finish(self) -> None:
         """Report what was sent and never asked for."""
-        for offset, sent in self._found.items():
+        for (offset, _), sent in self._found.items():
             detail = f"{LOG}[{self._partition}]@{offset} asks for no such message"
             self._breach(Kind.UNEXPECTED, sent.place, 0, detail)
 
@@ -89,7 +97,7 @@ class Sends:
         if self._some_gone:
             self._report.counts["sends_gone"] += 1
             return
-        detail = f"cut by invocation {send.invocation}, neither sent nor waiting"
+        detail = f"cut by invocation {send.invocation}, neither sent by {send.channel} nor waiting"
         self._report.breach(
             Kind.LOST, LOG, self._partition, send.offset, rid=send.rid, detail=detail
         )

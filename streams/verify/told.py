@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.verify.model import Ack, Answer, Dead, digest
+from streams.verify.model import SHOWN, Ack, Answer, Dead, digest
 from streams.verify.reading import ACKS, LOG
 from streams.verify.report import Kind
 
@@ -82,10 +82,10 @@ class Told:
                     where = _call(raw.partition, call["request_id"], entry["index"])
                     outcome = _OUTCOMES.index(entry["outcome"])
                     self._note(where, _Found(outcome, entry["rid"]), raw, "acks")
-        elif name == "MailingAnswer":
+        elif name in {"MailingAnswer", "PendingAnswer"}:
             where = _control(raw.partition, record["request_id"], record["index"])
             outcome = _FAILED if record["outcome"] == "FAILED" else _CONTROL
-            number = 0 if outcome == _FAILED else _digest_of(record)
+            number = 0 if outcome == _FAILED else _digest_of(name, record)
             self._note(where, _Found(outcome, number), raw, "answers")
         else:
             self._report.breach(
@@ -125,9 +125,7 @@ class Told:
             wanted = _Found(outcome, out.rid)
         else:
             where, unsure = _control(reply, out.request_id, partition), not out.sure
-            wanted = _Found(
-                _CONTROL, _digest(out.outcome, out.revision, out.messages, out.mailings)
-            )
+            wanted = _Found(_CONTROL, _digest(out.outcome, out.revision, out.messages, out.shown))
 
         def fits(found: _Found) -> bool:
             if not unsure:
@@ -247,16 +245,16 @@ def _control(reply: int, request_id: str, partition: int) -> bytes:
     return _call(reply, request_id, -1 - partition)
 
 
-def _digest_of(record: Record) -> int:
-    shown = tuple(
-        tuple(value for name, value in mailing.items() if name not in {"state", "sent"})
-        for mailing in record["mailings"]
-    )
+def _digest_of(name: str, record: Record) -> int:
+    if name == "PendingAnswer":
+        waits = tuple((message["offset"], message["rid"]) for message in record["messages"])
+        return _digest(record["outcome"], 0, 0, waits)
+    shown = tuple(tuple(mailing[each] for each in SHOWN) for mailing in record["mailings"])
     return _digest(record["outcome"], record["revision"], record["messages"], shown)
 
 
-def _digest(outcome: str, revision: int, messages: int, mailings: object) -> int:
-    told = {"outcome": outcome, "numbers": (revision, messages), "mailings": mailings}
+def _digest(outcome: str, revision: int, messages: int, shown: object) -> int:
+    told = {"outcome": outcome, "numbers": (revision, messages), "shown": shown}
     return int.from_bytes(digest(told)[:7], "big")
 
 

@@ -135,11 +135,12 @@ def _check_state(records: list[Record], model: Model, last: int) -> None:
 
 def _check_sends(records: list[Record], partition: int, meaning: _Meaning) -> None:
     sent = [dict(_read(record.value or b"")[1]) for record in records]
-    found = [(send.pop("send_id"), send.pop("invocation"), send) for send in sent]
-    ids = [send_id for send_id, _, _ in found]
+    names = ("send_id", "invocation", "channel")
+    found = [(*(send.pop(name) for name in names), send) for send in sent]
+    ids = [send_id for send_id, *_ in found]
     assert len(ids) == len(set(ids)), "sent twice"
     wanted = [
-        (f"{out.rid}:{partition}:{out.offset}", out.invocation, out.says)
+        (out.send_id(partition), out.invocation, out.channel, out.says)
         for _, out in meaning.met
         if isinstance(out, Send)
     ]

@@ -99,7 +99,7 @@ class World:
 
     def __init__(self) -> None:
         self.contents = Contents()
-        self._folds = [
+        self.folds = [
             Fold(PartitionState(p, PARTITIONS, MemoryRecipients(), topic_id=TOPIC_ID), FRAMING)
             for p in range(PARTITIONS)
         ]
@@ -113,7 +113,7 @@ class World:
 
     def fold(self, partition: int, records: list[LogRecord], *, drain: int = 1000) -> None:
         """Fold one transaction of a partition, and write its effects."""
-        fold, effects = self._folds[partition], Effects()
+        fold, effects = self.folds[partition], Effects()
         fold.begin()
         fold.apply(records, effects, {})
         fold.drain(drain, effects)
@@ -126,7 +126,7 @@ class World:
         busy = True
         while busy:
             busy = False
-            for partition, fold in enumerate(self._folds):
+            for partition, fold in enumerate(self.folds):
                 records: list[LogRecord] = [
                     (raw.offset, raw.key, raw.value, START_MS)
                     for raw in self.contents.records[LOG, partition]

@@ -11,13 +11,18 @@ from schemas.records import (
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
+    MAILING_SWITCHED,
+    PENDING_QUERIED,
     RECIPIENT_TRIGGERED,
+    Channel,
     DedupPolicy,
+    MailingPhase,
     Origin,
+    UnknownRecipients,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from streams.core.transition import LogRecord
 
@@ -65,6 +70,9 @@ def defined(
     type: str = API_TRIGGERED,  # noqa: A002 - the field's name
     name: str = "A mailing",
     interval_s: int = 15,
+    channels: Sequence[Channel] = (Channel.EMAIL,),
+    unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE,
+    state: MailingPhase | None = None,
     origin: Origin = Origin.REQUEST,
     revision: int = 0,
     request_id: str = "define",
@@ -78,8 +86,45 @@ def defined(
         "type": type,
         "dedup": dedup,
         "interval_s": interval_s,
+        "channels": channels,
+        "unknown_recipients": unknown_recipients,
+        "state": state,
     }
     return mailing_key(orgid, mid), CODEC.encode(MAILING_DEFINED, record)
+
+
+def switched(
+    state: MailingPhase,
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    origin: Origin = Origin.REQUEST,
+    revision: int = 0,
+    request_id: str = "switch",
+    reply_partition: int = 0,
+) -> Event:
+    """A mailing is suspended, resumed, cancelled or finished."""
+    record = _control(orgid, mid, request_id, reply_partition) | {
+        "origin": origin,
+        "revision": revision,
+        "state": state,
+    }
+    return mailing_key(orgid, mid), CODEC.encode(MAILING_SWITCHED, record)
+
+
+def pending_asked(
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    after: int = -1,
+    limit: int = 100,
+    request_id: str = "pending",
+    reply_partition: int = 0,
+) -> Event:
+    """Who waits in a mailing is asked for."""
+    record = _control(orgid, mid, request_id, reply_partition)
+    record |= {"after": after, "limit": limit}
+    return mailing_key(orgid, mid), CODEC.encode(PENDING_QUERIED, record)
 
 
 def invoked(

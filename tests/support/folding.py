@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from schemas.framing import Framing
 from schemas.ids import mailing_key, recipient_key
 from schemas.partition import partition_for
-from schemas.records import ACKNOWLEDGEMENT, Outcome
+from schemas.records import ACKNOWLEDGEMENT, Channel, Outcome
 from streams.core.effects import Effects
-from streams.core.messages import send_of
+from streams.core.messages import sends_of
 from streams.core.partition import PartitionState
 from streams.core.restore import Restore
 from streams.core.transition import Fold, encode_acks
@@ -188,6 +188,6 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
     }
 
 
-def _messages(queue: Queue) -> list[tuple[bytes, bytes]]:
+def _messages(queue: Queue) -> list[list[tuple[bytes, bytes]]]:
     """The sends they become, which do not tell the batches they are kept in."""
-    return [send_of(b"", (0, 0, 0), HOME, message) for message in queue]
+    return [sends_of(b"", (0, 0, 0), HOME, message, tuple(Channel)) for message in queue]

@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
-from schemas.records import DedupPolicy, Origin
-from tests.support.events import START_MS, Event, defined, invoked, queried, triggered
+from schemas.records import Channel, DedupPolicy, MailingPhase, Origin, UnknownRecipients
+from tests.support.events import (
+    START_MS,
+    Event,
+    defined,
+    invoked,
+    pending_asked,
+    queried,
+    switched,
+    triggered,
+)
 from tests.support.folding import HOME, PARTITIONS, at_home, lives_here
 
 if TYPE_CHECKING:
@@ -45,12 +54,21 @@ HOMES = {
     (org, mid): partition_for(mailing_key(org, mid), PARTITIONS)
     for org, mid in (*MAILINGS, (2, 9), (3, 9))
 }
+CHANNELS = (
+    *[(Channel.EMAIL,)] * 3,
+    (Channel.SMS,),
+    tuple(Channel),
+    # In another order, and one of them twice.
+    (Channel.SMS, Channel.EMAIL, Channel.SMS),
+)
 CONTEXTS = (b"", b'"a"', b'{"total":1.10,"n":18446744073709551616}', b'"%s"' % (b"x" * 90))
 PROFILES: tuple[dict[str, object], ...] = (
     {},
     {"firstName": "John", "lastName": "Doe"},
     {"firstName": "Jöhn", "contentType": 3, "smsContact": "+4512345678", "smsSubscribed": True},
     {"smsSubscribed": False},
+    {"smsContact": "+4512345678"},
+    {"smsContact": "12345678"},
     {"profileData": {"size": "1.10", "vip": "true"}, "city": "Århus"},
     {"profileData": {"size": '"L"'}},
     {"profileData": {}},
@@ -79,6 +97,9 @@ GARBAGE: tuple[Event, ...] = (
     defined(name=""),
     defined(interval_s=-1),
     defined(origin=Origin.TIMER),
+    defined(channels=()),
+    defined(state=MailingPhase.SUSPENDED),
+    switched(MailingPhase.ACTIVE, origin=Origin.TIMER),
     defined(origin=Origin.COPY, revision=9),
 )
 
@@ -139,15 +160,17 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         *[_by_address] * 10,
         *[_by_rid] * 4,
         *[_define] * 3,
+        *[_switch] * 3,
         *[_invoke] * 3,
         _query,
+        _ask_for_pending,
         _garbage,
         _again,
     ]
     records: list[LogRecord] = []
     offset = draw(st.integers(0, 3))
     for org, mid in draw(st.sampled_from((MAILINGS, MAILINGS, MAILINGS[:2], ()))):
-        key, value = _definition(draw, org, mid, 1, "api-triggered")
+        key, value = _definition(draw, org, mid, 1)
         records.append((offset, key, value, START_MS))
         offset += 1
     # Drawn together, so that Hypothesis removes whole events when it shrinks.
@@ -194,10 +217,18 @@ def _by_rid(draw: DrawFn, records: list[LogRecord]) -> Event:
 
 def _define(draw: DrawFn, _: list[LogRecord]) -> Event:
     kind = draw(st.sampled_from(("api-triggered",) * 9 + ("periodic",)))
-    return _definition(draw, *_target(draw), draw(st.integers(0, 5)), kind)
+    state = draw(st.sampled_from((None, None, None, MailingPhase.ACTIVE, MailingPhase.CREATED)))
+    return _definition(draw, *_target(draw), draw(st.integers(0, 8)), kind, state)
 
 
-def _definition(draw: DrawFn, org: int, mid: int, revision: int, kind: str) -> Event:
+def _definition(
+    draw: DrawFn,
+    org: int,
+    mid: int,
+    revision: int,
+    kind: str = "api-triggered",
+    state: MailingPhase | None = None,
+) -> Event:
     home = HOMES[org, mid] == HOME
     return defined(
         org,
@@ -205,10 +236,35 @@ def _definition(draw: DrawFn, org: int, mid: int, revision: int, kind: str) -> E
         dedup=draw(st.sampled_from(DedupPolicy)),
         type=kind,
         interval_s=draw(st.sampled_from((0, 15))),
+        channels=draw(st.sampled_from(CHANNELS)),
+        unknown_recipients=draw(st.sampled_from((*[UnknownRecipients.CREATE] * 4, "REJECT"))),
+        state=state,
         origin=Origin.REQUEST if home else Origin.COPY,
         revision=0 if home else revision,
         **_call(draw),  # type: ignore[arg-type]
     )
+
+
+def _switch(draw: DrawFn, _: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    origin = Origin.REQUEST if HOMES[org, mid] == HOME else Origin.COPY
+    # Nothing happens in a closed mailing any more, so few are.
+    there_and_back = [MailingPhase.SUSPENDED, *[MailingPhase.ACTIVE] * 2] * 5
+    return switched(
+        draw(st.sampled_from((*there_and_back, *MailingPhase))),
+        org,
+        mid,
+        origin=origin,
+        revision=draw(st.integers(1, 8)) if origin is Origin.COPY else 0,
+        **_call(draw),  # type: ignore[arg-type]
+    )
+
+
+def _ask_for_pending(draw: DrawFn, records: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    after = draw(st.sampled_from((-1, *(offset for offset, _, _, _ in records))))
+    limit = draw(st.sampled_from((-1, 1, 2, 1000)))
+    return pending_asked(org, mid, after=after, limit=limit, **_call(draw))  # type: ignore[arg-type]
 
 
 def _invoke(draw: DrawFn, _: list[LogRecord]) -> Event:

@@ -8,7 +8,7 @@ from string import ascii_lowercase
 import pytest
 
 from schemas.ids import recipient_key, rid_key, rid_of
-from schemas.records import DedupPolicy, MailingPhase, Outcome
+from schemas.records import DedupPolicy, MailingPhase, Outcome, UnknownRecipients
 from tests.support.events import Event, defined, invoked, log_of, triggered
 from tests.support.folding import HOME, Partition, at_home, dump, lives_here
 
@@ -252,3 +252,24 @@ def test_a_send_is_keyed_by_its_recipient_and_its_id_names_the_trigger() -> None
     ]
     assert {key for key, _ in partition.output.sends} == {rid_key(2, RID_A)}
     assert again.output.sends == partition.output.sends
+
+
+def test_an_unknown_address_is_refused_when_the_mailing_wants_it_so() -> None:
+    rejecting = defined(unknown_recipients=UnknownRecipients.REJECT)
+    partition = answered(
+        triggered(email=A), rejecting, triggered(email=B), triggered(email=A_AGAIN, context=b"2")
+    )
+    assert partition.outcomes() == [
+        (RID_A, Outcome.CREATED),
+        (0, Outcome.UNKNOWN_RECIPIENT),
+        (RID_A, Outcome.KNOWN),
+    ]
+    assert partition.state.recipients.get(recipient_key(2, B)) is None
+    mailing = partition.state.mailings[2, 1]
+    assert (mailing.triggered, mailing.rejected, mailing.pending) == (3, 1, 2)
+
+
+def test_an_address_away_from_home_is_no_verdict_on_whether_it_is_known() -> None:
+    rejecting = defined(unknown_recipients=UnknownRecipients.REJECT)
+    partition = answered(rejecting, triggered(email=AWAY))
+    assert [letter.reason for letter in partition.output.dead_letters] == ["NOT_HOME"]
