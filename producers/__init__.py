@@ -5,7 +5,7 @@ from __future__ import annotations
 from producers.bulk import BulkAnswer
 from producers.client import TriggerClient
 from producers.contract.errors import EntryError
-from producers.control import Invocation, MailingView
+from producers.control import Invocation, MailingView, PendingPage
 from producers.errors import (
     ClientError,
     ControlRefused,
@@ -33,6 +33,7 @@ __all__ = [
     "NotAcknowledged",
     "NotSetUp",
     "Overloaded",
+    "PendingPage",
     "SyncTriggerClient",
     "TriggerClient",
     "TriggerRejected",

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 from producers.bulk import blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
 from producers.contract.entries import KnownEntry
+from producers.contract.mailing_calls import FIRST
 from producers.contract.recipients import read_recipients
-from producers.control import DEFAULT_INTERVAL_S, Control, Invocation, MailingView
+from producers.control import (
+    DEFAULT_INTERVAL_S,
+    Control,
+    Invocation,
+    MailingView,
+    PendingPage,
+)
 from producers.errors import TriggerRejected, UnknownMailing
 from producers.events import NO_REPLY, EventWriter
 from producers.exchange import Exchange, unavailable
@@ -20,17 +27,32 @@ from producers.in_flight import InFlight
 from producers.outgoing import slices
 from producers.waiting import Waiting
 from schemas.ids import partition_of_rid
-from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase, Outcome
+from schemas.records import (
+    API_TRIGGERED,
+    Channel,
+    DedupPolicy,
+    MailingPhase,
+    Outcome,
+    UnknownRecipients,
+)
 from schemas.topics import MAX_PAGE, MAX_REQUEST_ID_CHARS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+    )
     from types import TracebackType
     from typing import Self
 
     from producers.bulk import Answered, Block, BulkAnswer, Recipients
     from producers.contract.entries import Entry, TriggerCall
     from producers.contract.errors import EntryError
+    from producers.control import Place
     from producers.outgoing import Slice
     from producers.settings import ClientSettings
 
@@ -180,11 +202,47 @@ class TriggerClient:
         type: str = API_TRIGGERED,  # noqa: A002 - the wire's word
         dedup: DedupPolicy | str = DedupPolicy.RECIPIENT_CONTEXT,
         interval_s: int = DEFAULT_INTERVAL_S,
+        channels: Collection[Channel | str] = (Channel.EMAIL,),
+        unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        state: MailingPhase | str | None = None,
     ) -> MailingView:
-        """Create or change a mailing and return it as it is then."""
+        """Create or change a mailing and return it as it is then.
+
+        A new mailing is active unless *state* is CREATED; one that is there stays as it is.
+        """
         return await self._control.define(
-            orgid, mid, name=name, type=type, dedup=dedup, interval_s=interval_s
+            orgid,
+            mid,
+            name=name,
+            type=type,
+            dedup=dedup,
+            interval_s=interval_s,
+            channels=channels,
+            unknown_recipients=unknown_recipients,
+            state=state,
         )
+
+    async def suspend(self, orgid: int, mid: int) -> MailingView:
+        """Hold back what is pending, and what comes, until `resume`."""
+        return await self._control.switch(orgid, mid, MailingPhase.SUSPENDED)
+
+    async def resume(self, orgid: int, mid: int) -> MailingView:
+        """Let a suspended mailing mail again, or a created one begin."""
+        return await self._control.switch(orgid, mid, MailingPhase.ACTIVE)
+
+    async def cancel(self, orgid: int, mid: int) -> MailingView:
+        """Close a mailing for good; what is pending stays pending."""
+        return await self._control.switch(orgid, mid, MailingPhase.CANCELLED)
+
+    async def finish(self, orgid: int, mid: int) -> MailingView:
+        """Close a mailing that has done its work; what is pending stays pending."""
+        return await self._control.switch(orgid, mid, MailingPhase.FINISHED)
+
+    async def pending(
+        self, orgid: int, mid: int, *, after: Place = FIRST, limit: int = MAX_PAGE
+    ) -> PendingPage:
+        """Return a page of those who wait for the next invocation; UnknownMailing."""
+        return await self._control.pending(orgid, mid, after=after, limit=limit)
 
     async def invoke(self, orgid: int, mid: int) -> Invocation:
         """Mail what is pending; UnknownMailing or ControlRefused when that cannot be."""

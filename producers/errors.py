@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from producers.contract.errors import EntryError
-    from schemas.records import ControlOutcome
+    from schemas.records import ControlOutcome, MailingPhase
 
 
 class ClientError(Exception):
@@ -79,11 +79,15 @@ class UnknownMailing(ClientError):
 
 
 class ControlRefused(ClientError):
-    """A mailing's state or type forbids the step; *outcome* says which."""
+    """A mailing's state or type forbids the step; *outcome* says which, *state* where it is."""
 
-    def __init__(self, outcome: ControlOutcome, *, orgid: int, mid: int) -> None:
-        super().__init__(f"mailing {mid} of organisation {orgid} refused: {outcome.name}")
+    def __init__(
+        self, outcome: ControlOutcome, *, orgid: int, mid: int, state: MailingPhase | None = None
+    ) -> None:
+        where = f", it is {state.lower()}" if state is not None else ""
+        super().__init__(f"mailing {mid} of organisation {orgid} refused: {outcome.name}{where}")
         self.outcome = outcome
+        self.state = state
         self.orgid = orgid
         self.mid = mid
 

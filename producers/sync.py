@@ -7,20 +7,22 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from producers.client import TriggerClient
+from producers.contract.mailing_calls import FIRST
 from producers.control import DEFAULT_INTERVAL_S
-from schemas.records import API_TRIGGERED, DedupPolicy
+from schemas.records import API_TRIGGERED, Channel, DedupPolicy, UnknownRecipients
 from schemas.topics import MAX_PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
     from producers.bulk import BulkAnswer
     from producers.client import Result
     from producers.contract.entries import TriggerCall
-    from producers.control import Invocation, MailingView
+    from producers.control import Invocation, MailingView, PendingPage, Place
     from producers.settings import ClientSettings
+    from schemas.records import MailingPhase
 
 T = TypeVar("T")
 
@@ -114,13 +116,46 @@ class SyncTriggerClient:
         type: str = API_TRIGGERED,  # noqa: A002 - the wire's word
         dedup: DedupPolicy | str = DedupPolicy.RECIPIENT_CONTEXT,
         interval_s: int = DEFAULT_INTERVAL_S,
+        channels: Collection[Channel | str] = (Channel.EMAIL,),
+        unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        state: MailingPhase | str | None = None,
     ) -> MailingView:
         """See `TriggerClient.define`."""
         return self._run(
             self._client.define(
-                orgid, mid, name=name, type=type, dedup=dedup, interval_s=interval_s
+                orgid,
+                mid,
+                name=name,
+                type=type,
+                dedup=dedup,
+                interval_s=interval_s,
+                channels=channels,
+                unknown_recipients=unknown_recipients,
+                state=state,
             )
         )
+
+    def suspend(self, orgid: int, mid: int) -> MailingView:
+        """See `TriggerClient.suspend`."""
+        return self._run(self._client.suspend(orgid, mid))
+
+    def resume(self, orgid: int, mid: int) -> MailingView:
+        """See `TriggerClient.resume`."""
+        return self._run(self._client.resume(orgid, mid))
+
+    def cancel(self, orgid: int, mid: int) -> MailingView:
+        """See `TriggerClient.cancel`."""
+        return self._run(self._client.cancel(orgid, mid))
+
+    def finish(self, orgid: int, mid: int) -> MailingView:
+        """See `TriggerClient.finish`."""
+        return self._run(self._client.finish(orgid, mid))
+
+    def pending(
+        self, orgid: int, mid: int, *, after: Place = FIRST, limit: int = MAX_PAGE
+    ) -> PendingPage:
+        """See `TriggerClient.pending`."""
+        return self._run(self._client.pending(orgid, mid, after=after, limit=limit))
 
     def invoke(self, orgid: int, mid: int) -> Invocation:
         """See `TriggerClient.invoke`."""

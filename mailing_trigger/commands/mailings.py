@@ -1,4 +1,4 @@
-"""`mailings define|list|show` and `invoke`."""
+"""`mailings define|list|show|pending` and `invoke`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailing_trigger.commands import options
+from mailing_trigger.commands import options, states
 
 if TYPE_CHECKING:
-    from producers.control import MailingView
+    from producers.control import MailingView, Place
 
 PAGE = 500
 COLUMNS = ("mid", "name", "state", "pending", "sent", "triggered", "duplicates", "rejected")
+
+
+class Channel(StrEnum):
+    """A way to the recipient, as typed on a command line."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class UnknownRecipients(StrEnum):
+    """What becomes of an address that nobody has, as typed on a command line."""
+
+    CREATE = "create"
+    REJECT = "reject"
+
+
+class FirstState(StrEnum):
+    """A state that a definition gives, as typed on a command line."""
+
+    CREATED = "created"
+    ACTIVE = "active"
 
 
 class Dedup(StrEnum):
@@ -30,6 +51,8 @@ def register(app: typer.Typer) -> None:
     mailings.command("define")(define)
     mailings.command("list")(list_)
     mailings.command("show")(show)
+    mailings.command("pending")(pending)
+    states.register(mailings)
     app.add_typer(mailings, name="mailings", help="Define mailings and look at them.")
     app.command("invoke")(invoke)
 
@@ -45,6 +68,18 @@ def define(
     dedup: Annotated[
         Dedup, typer.Option("--dedup", help="Which two waiting messages are one.")
     ] = Dedup.RECIPIENT_CONTEXT,
+    channels: Annotated[
+        list[Channel] | None,
+        typer.Option("--channel", help="By which ways it goes; may be given twice. [email]"),
+    ] = None,
+    unknown_recipients: Annotated[
+        UnknownRecipients,
+        typer.Option("--unknown", help="What becomes of an address that nobody has."),
+    ] = UnknownRecipients.CREATE,
+    state: Annotated[
+        FirstState | None,
+        typer.Option("--state", help="A created one takes no recipients yet. [as before; active]"),
+    ] = None,
     config: options.Config = None,
     bootstrap_servers: options.BootstrapServers = None,
     topic_prefix: options.TopicPrefix = None,
@@ -59,7 +94,17 @@ def define(
 
     with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
         # The wire has the names of the choices, the command line their spelling.
-        _print(client.define(orgid, mid, name=name, interval_s=interval_s, dedup=dedup.name))
+        view = client.define(
+            orgid,
+            mid,
+            name=name,
+            interval_s=interval_s,
+            dedup=dedup.name,
+            channels=[channel.name for channel in channels or (Channel.EMAIL,)],
+            unknown_recipients=unknown_recipients.name,
+            state=state and state.name,
+        )
+    _print(view)
 
 
 def list_(
@@ -115,6 +160,33 @@ def show(
         _print(client.mailing(orgid, mid))
 
 
+def pending(
+    ctx: typer.Context,
+    orgid: options.Orgid,
+    mid: options.Mid,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+) -> None:
+    """Print the ID of everybody who waits for the next invocation, one a message.
+
+    \b
+    Example: mailing-trigger mailings pending --orgid 2 --mid 1
+    """
+    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
+    from mailing_trigger.output import say  # noqa: PLC0415
+    from producers.contract.mailing_calls import FIRST  # noqa: PLC0415
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415
+
+    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+        after: Place | None = FIRST
+        while after is not None:
+            page = client.pending(orgid, mid, after=after)
+            for rid in page.rids:
+                say(str(rid))
+            after = page.next
+
+
 def invoke(
     ctx: typer.Context,
     orgid: options.Orgid,
@@ -142,5 +214,6 @@ def _print(view: MailingView) -> None:
 
     from mailing_trigger.output import say  # noqa: PLC0415
 
-    for name in (*(field.name for field in fields(view)), "pending"):
-        say(f"{name:<11} {getattr(view, name)}")
+    for name in (*(field.name for field in fields(view)), "pending", "emails"):
+        value = getattr(view, name)
+        say(f"{name:<18} {', '.join(value) if isinstance(value, tuple) else value}")

@@ -21,6 +21,7 @@ from producers.bridge.mailings import Mailings
 from producers.bridge.metrics import Metrics
 from producers.bridge.readiness import Readiness
 from producers.bridge.resources import Measured, Resource
+from producers.bridge.states import States
 from producers.bridge.trigger import Trigger
 from producers.contract.formats import AnswerFormat
 
@@ -96,6 +97,8 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
         *_trigger_routes(trigger),
         _route("/v3.7/mailing", {"GET": mailings.read, "PUT": mailings.define}),
         _route("/v3.7/mailing/invoke", {"POST": mailings.invoke}),
+        _route("/v3.7/mailing/pending", {"GET": mailings.pending}),
+        *_state_routes(States(client, admission)),
         _route("/healthz", {"GET": healthz}),
         _route("/readyz", {"GET": readyz}),
         _route("/metrics", {"GET": exposition}),
@@ -124,6 +127,19 @@ def _trigger_routes(trigger: Trigger) -> list[Route]:
         )
         for suffix in (None, *(str(answer_format) for answer_format in AnswerFormat))
         for version in VERSIONS
+    ]
+
+
+def _state_routes(states: States) -> list[Route]:
+    steps = {"suspend": states.suspend, "cancel": states.cancel, "finish": states.finish}
+    return [
+        _route(
+            f"/{version}/mailing/{name}",
+            {"PUT": handler},
+            name=f"/v3.7/mailing/{name}",
+        )
+        for version in VERSIONS[:2]
+        for name, handler in steps.items()
     ]
 
 

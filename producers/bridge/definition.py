@@ -1,20 +1,28 @@
-"""The body that defines a mailing: its name, type, dedup policy and interval."""
+"""The body that defines a mailing."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from producers.bridge.problems import Problem
 from producers.contract import json_body
 from producers.contract.errors import Code, ContractError, EntryError, Refused
 from producers.control import DEFAULT_INTERVAL_S, MAX_NAME_CHARS, MAX_TYPE_CHARS
-from schemas.records import API_TRIGGERED, DedupPolicy
+from schemas.records import (
+    API_TRIGGERED,
+    Channel,
+    DedupPolicy,
+    MailingPhase,
+    UnknownRecipients,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 MAX_INTERVAL_S = 24 * 60 * 60
 
@@ -24,16 +32,27 @@ DEDUP = {
     "none": DedupPolicy.NONE,
 }
 DEDUP_NAMES = {policy: name for name, policy in DEDUP.items()}
+CHANNELS = {channel.lower(): channel for channel in Channel}
+UNKNOWN_RECIPIENTS = {rule.lower(): rule for rule in UnknownRecipients}
+# The others come by calls of their own.
+STATES = {state.lower(): state for state in (MailingPhase.CREATED, MailingPhase.ACTIVE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a mailing is to be; *interval_s* 0 means: invoked on request only."""
+    """What a mailing is to be.
+
+    *interval_s* 0 means: invoked on request only; *state* None: active when it is new, else as it
+    was.
+    """
 
     name: str
     type: str = API_TRIGGERED
     dedup: DedupPolicy = DedupPolicy.RECIPIENT_CONTEXT
     interval_s: int = DEFAULT_INTERVAL_S
+    channels: tuple[Channel, ...] = (Channel.EMAIL,)
+    unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE
+    state: MailingPhase | None = None
 
 
 def read_definition(body: bytes) -> Definition:
@@ -66,7 +85,8 @@ def read_definition(body: bytes) -> Definition:
 def _take(given: dict[str, object], name: str, value: object) -> None:
     field = _FIELDS.get(name.lower())
     if field is None:
-        raise Refused(Code.UNKNOWN_FIELD, "a mailing has name, type, dedup and interval")
+        names = ", ".join(_NAMES)
+        raise Refused(Code.UNKNOWN_FIELD, f"a mailing has {names}")
     key, read = field
     if key in given:
         raise Refused(Code.REPEATED_FIELD, "the field stands twice")
@@ -87,11 +107,17 @@ def _type(value: object) -> str:
     return _text(value, longest=MAX_TYPE_CHARS).lower()
 
 
-def _dedup(value: object) -> DedupPolicy:
-    policy = DEDUP.get(value.lower()) if isinstance(value, str) else None
-    if policy is None:
-        raise Refused(Code.INVALID_VALUE, f"dedup is one of {', '.join(DEDUP)}")
-    return policy
+def _one_of(value: object, *, choices: Mapping[str, T]) -> T:
+    chosen = choices.get(value.lower()) if isinstance(value, str) else None
+    if chosen is None:
+        raise Refused(Code.INVALID_VALUE, f"it is one of {', '.join(choices)}")
+    return chosen
+
+
+def _channels(value: object) -> tuple[Channel, ...]:
+    if not isinstance(value, list) or not value:
+        raise Refused(Code.INVALID_VALUE, f"a list of {', '.join(CHANNELS)} is expected")
+    return tuple(sorted({_one_of(each, choices=CHANNELS) for each in value}))
 
 
 def _interval(value: object) -> int:
@@ -104,9 +130,13 @@ def _interval(value: object) -> int:
 _FIELDS: dict[str, tuple[str, Callable[[object], object]]] = {
     "name": ("name", partial(_text, longest=MAX_NAME_CHARS)),
     "type": ("type", _type),
-    "dedup": ("dedup", _dedup),
+    "dedup": ("dedup", partial(_one_of, choices=DEDUP)),
     "interval": ("interval_s", _interval),
+    "channels": ("channels", _channels),
+    "unknownrecipients": ("unknown_recipients", partial(_one_of, choices=UNKNOWN_RECIPIENTS)),
+    "state": ("state", partial(_one_of, choices=STATES)),
 }
+_NAMES = ("name", "type", "dedup", "interval", "channels", "unknownRecipients", "state")
 
 
 def _problem(errors: list[EntryError]) -> Problem:

@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailing_trigger.bridge")
 
-_REFUSED = {
-    ControlOutcome.WRONG_STATE: "the mailing is cancelled or finished",
-    ControlOutcome.NOT_TRIGGERED: "the mailing is not of type api-triggered",
-}
-
 
 def as_problem(exc: Exception) -> Problem:
     """Return the answer to *exc*; what nobody foresaw is a 500 that tells nothing."""
@@ -64,8 +59,11 @@ def _of_the_client(exc: ClientError) -> Problem:
             return Problem(503, "LOG_UNAVAILABLE", f"the log does not answer; {added} added")
         case UnknownMailing():
             return Problem(404, Code.INVALID_MAILING, "no such mailing")
-        case ControlRefused(outcome=outcome) if outcome in _REFUSED:
-            return Problem(409, outcome.name, _REFUSED[outcome])
+        case ControlRefused(outcome=ControlOutcome.WRONG_STATE, state=state):
+            members = {"state": state and state.lower()}
+            return Problem(409, "WRONG_STATE", "the mailing's state forbids it", members=members)
+        case ControlRefused(outcome=ControlOutcome.NOT_TRIGGERED):
+            return Problem(409, "NOT_TRIGGERED", "the mailing is not of type api-triggered")
         case NotAcknowledged(answered=answered, expected=expected):
             detail = f"accepted, but only {answered} of {expected} partitions answered in time"
             return Problem(504, Code.NOT_ACKNOWLEDGED, detail)

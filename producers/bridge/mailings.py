@@ -1,4 +1,4 @@
-"""Mailings: define one, read it, invoke it."""
+"""Mailings: define one, read it, invoke it, see who waits in it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from producers.bridge.limits import read_body
 from producers.bridge.trigger import query_of, refuse_compressed
 from producers.contract.errors import Code, ContractError
 from producers.contract.formats import AnswerFormat
+from producers.contract.mailing_calls import place_name, read_pending
 from producers.contract.media import Kind, kind_of
 from producers.contract.parameters import CallParameters, read_parameters
 
@@ -47,22 +48,36 @@ class Mailings:
                 type=wanted.type,
                 dedup=wanted.dedup,
                 interval_s=wanted.interval_s,
+                channels=wanted.channels,
+                unknown_recipients=wanted.unknown_recipients,
+                state=wanted.state,
             )
-        return _json(_mailing(view))
+        return answered(described(view))
 
     async def read(self, request: Request) -> Response:
         """Answer the mailing with its counters, as of every call acknowledged before."""
         parameters = _admitted(request)
         with self._admission.ticket():
             view = await self._client.mailing(parameters.orgid, parameters.mid)
-        return _json(_mailing(view))
+        return answered(described(view))
 
     async def invoke(self, request: Request) -> Response:
         """Cut what is pending; answer how many messages that is."""
         parameters = _admitted(request)
         with self._admission.ticket():
             done = await self._client.invoke(parameters.orgid, parameters.mid)
-        return _json({"revision": done.revision, "messages": done.messages})
+        return answered({"revision": done.revision, "messages": done.messages})
+
+    async def pending(self, request: Request) -> Response:
+        """Answer a page of those who wait for the next invocation."""
+        call = read_pending(query_of(request))
+        authorize(request, call.orgid)
+        with self._admission.ticket():
+            page = await self._client.pending(
+                call.orgid, call.mid, after=call.after, limit=call.limit
+            )
+        after = page.next and place_name(page.next)
+        return answered({"rids": page.rids, "next": after})
 
 
 def _admitted(request: Request) -> CallParameters:
@@ -73,7 +88,8 @@ def _admitted(request: Request) -> CallParameters:
     return parameters
 
 
-def _mailing(view: MailingView) -> dict[str, object]:
+def described(view: MailingView) -> dict[str, object]:
+    """Return a mailing as answers have it."""
     return {
         "orgid": view.orgid,
         "mid": view.mid,
@@ -81,6 +97,8 @@ def _mailing(view: MailingView) -> dict[str, object]:
         "type": view.type,
         "dedup": DEDUP_NAMES[view.dedup],
         "interval": view.interval_s,
+        "channels": [channel.lower() for channel in view.channels],
+        "unknownRecipients": view.unknown_recipients.lower(),
         "state": view.state.lower(),
         "revision": view.revision,
         "triggered": view.triggered,
@@ -91,8 +109,12 @@ def _mailing(view: MailingView) -> dict[str, object]:
         "rejected": view.rejected,
         "pending": view.pending,
         "sent": view.sent,
+        "emails": view.emails,
+        "sms": view.sms,
+        "unreachable": view.unreachable,
     }
 
 
-def _json(document: object) -> Response:
+def answered(document: object) -> Response:
+    """Return *document* as an answer."""
     return Response(msgspec.json.encode(document), media_type="application/json")

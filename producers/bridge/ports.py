@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from producers.contract.entries import TriggerCall
-    from producers.control import Invocation, MailingView
-    from schemas.records import DedupPolicy, Outcome
+    from producers.control import Invocation, MailingView, PendingPage, Place
+    from schemas.records import Channel, DedupPolicy, MailingPhase, Outcome, UnknownRecipients
 
 
 class Client(Protocol):
@@ -28,7 +28,20 @@ class Client(Protocol):
         type: str,  # noqa: A002 - the wire's word
         dedup: DedupPolicy,
         interval_s: int,
+        channels: Collection[Channel],
+        unknown_recipients: UnknownRecipients,
+        state: MailingPhase | None,
     ) -> MailingView: ...
+
+    async def suspend(self, orgid: int, mid: int) -> MailingView: ...
+
+    async def resume(self, orgid: int, mid: int) -> MailingView: ...
+
+    async def cancel(self, orgid: int, mid: int) -> MailingView: ...
+
+    async def finish(self, orgid: int, mid: int) -> MailingView: ...
+
+    async def pending(self, orgid: int, mid: int, *, after: Place, limit: int) -> PendingPage: ...
 
     async def invoke(self, orgid: int, mid: int) -> Invocation: ...
 

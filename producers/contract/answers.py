@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from producers.contract.entries import KnownEntry
 from producers.contract.errors import Code, EntryError
 from schemas.records import Outcome
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 # About the mailing rather than the entry: they decide the status of the whole call.
 _OF_THE_MAILING = {
     Outcome.UNKNOWN_MAILING: (404, Code.INVALID_MAILING, "no such mailing"),
-    Outcome.MAILING_CLOSED: (409, Code.MAILING_CLOSED, "the mailing is cancelled or finished"),
+    Outcome.MAILING_CLOSED: (
+        409,
+        Code.MAILING_CLOSED,
+        "the mailing is not active yet, cancelled or finished",
+    ),
     Outcome.NOT_TRIGGERED: (409, Code.NOT_TRIGGERED, "the mailing is not of type api-triggered"),
 }
 _OF_THE_ENTRY = {
@@ -71,6 +76,8 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
                 of_the_mailing = (mailing_status, error)
         else:
             field, code, detail = _OF_THE_ENTRY[outcome]
+            if field == "rid" and not isinstance(entry, KnownEntry):
+                field = "email"
             error = EntryError(index, field, code, detail)
         errors.append(error)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from producers.contract.errors import Code, ContractError
 from producers.contract.formats import AnswerFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 MAX_ID = 2**53 - 1
 
@@ -31,16 +35,22 @@ def read_parameters(query: str, *, suffix: str | None = None) -> CallParameters:
 
     *suffix* is what follows the dot of the path (`json`, `xml`, `csv`), if anything.
     """
+    given = given_in(query, {"orgid", "mid", "format"})
+    return CallParameters(
+        orgid=id_of(given, "orgid"), mid=id_of(given, "mid"), format=_format(given, suffix)
+    )
+
+
+def given_in(query: str, allowed: Collection[str]) -> dict[str, str]:
+    """Return the parameters of the raw *query*, each one of *allowed* and there once."""
     given: dict[str, str] = {}
     for name, value in _pairs(query):
-        if name not in {"orgid", "mid", "format"}:
+        if name not in allowed:
             raise ContractError(400, Code.UNKNOWN_PARAMETER, f"unknown parameter {_shown(name)}")
         if name in given:
             raise ContractError(400, Code.REPEATED_PARAMETER, f"{name} is given twice")
         given[name] = value
-    return CallParameters(
-        orgid=_id(given, "orgid"), mid=_id(given, "mid"), format=_format(given, suffix)
-    )
+    return given
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -54,7 +64,8 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         raise ContractError(400, Code.INVALID_PARAMETER, detail) from None
 
 
-def _id(given: dict[str, str], name: str) -> int:
+def id_of(given: Mapping[str, str], name: str) -> int:
+    """Return the number *name*, of an organisation or a mailing."""
     digits = given.get(name)
     if digits is None:
         raise ContractError(400, Code.MISSING_PARAMETER, f"{name} is missing")

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from schemas.records import Channel
 from tests.support.recount import Recount
 from tests.support.worker import MID, ORG, drained, until
 
@@ -23,12 +24,17 @@ PENDING = 10_000
 def test_ten_thousand_messages_are_each_sent_once_when_the_worker_is_killed_in_the_middle(
     cluster: Cluster,
 ) -> None:
-    people = [{"email": f"person{number}@example.org"} for number in range(PENDING)]
+    # Every other one has a number, and so an SMS besides.
+    people = [
+        {"email": f"person{number}@example.org"}
+        | ({"smsContact": f"+45{number:08}"} if number % 2 else {})
+        for number in range(PENDING)
+    ]
 
     async def story() -> None:
         worker = cluster.start()
         async with cluster.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=0)
+            await client.define(ORG, MID, name="A mailing", interval_s=0, channels=tuple(Channel))
             rids = await client.trigger(orgid=ORG, mid=MID, recipients=people)
             before = await asyncio.to_thread(_written, cluster)
             invoking = asyncio.create_task(client.invoke(ORG, MID))
@@ -38,7 +44,11 @@ def test_ten_thousand_messages_are_each_sent_once_when_the_worker_is_killed_in_t
             assert (await invoking).messages == PENDING
             view = await drained(client)
         recount = Recount(cluster).verify(views=[view])
-        assert sorted(send["rid"] for send in recount.sends) == sorted(rids)
+        by_email = [send["rid"] for send in recount.sends if send["channel"] == "EMAIL"]
+        by_sms = [send["rid"] for send in recount.sends if send["channel"] == "SMS"]
+        assert sorted(by_email) == sorted(rids)
+        assert sorted(by_sms) == sorted(rids[1::2])
+        assert (view.sent, view.emails, view.sms) == (PENDING, PENDING, PENDING // 2)
 
     asyncio.run(story())
 

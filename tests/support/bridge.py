@@ -16,19 +16,28 @@ from producers.bridge.app import create_app
 from producers.bridge.server import server_of
 from producers.bridge.settings import BridgeSettings
 from producers.contract.entries import KnownEntry
-from producers.control import Invocation, MailingView
-from producers.errors import UnknownMailing
+from producers.control import Invocation, MailingView, PendingPage
+from producers.errors import ControlRefused, UnknownMailing
 from producers.settings import ClientSettings
 from schemas.ids import identity
-from schemas.records import API_TRIGGERED, DedupPolicy, MailingPhase, Outcome
+from schemas.records import (
+    API_TRIGGERED,
+    Channel,
+    ControlOutcome,
+    DedupPolicy,
+    MailingPhase,
+    Outcome,
+    UnknownRecipients,
+)
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import uvicorn
 
     from producers.contract.entries import Entry, TriggerCall
+    from producers.control import Place
 
 SEED_BODY = b'[{email: "user@domain.com", firstname: "John", lastname: "Doe", context: "XYZ-123"}]'
 TRIGGER = "/v3.7/mailing/trigger?orgid=2&mid=1"
@@ -117,13 +126,49 @@ class StandIn:
         type: str,  # noqa: A002 - the wire's word
         dedup: DedupPolicy,
         interval_s: int,
+        channels: Collection[Channel],
+        unknown_recipients: UnknownRecipients,
+        state: MailingPhase | None,
     ) -> MailingView:
         if self.error is not None:
             raise self.error
         self.known[orgid, mid] = replace(
-            mailing(orgid, mid), name=name, type=type, dedup=dedup, interval_s=interval_s
+            mailing(orgid, mid),
+            name=name,
+            type=type,
+            dedup=dedup,
+            interval_s=interval_s,
+            channels=tuple(channels),
+            unknown_recipients=unknown_recipients,
+            state=state or MailingPhase.ACTIVE,
         )
         return self.known[orgid, mid]
+
+    async def suspend(self, orgid: int, mid: int) -> MailingView:
+        return await self._switch(orgid, mid, MailingPhase.SUSPENDED)
+
+    async def resume(self, orgid: int, mid: int) -> MailingView:
+        return await self._switch(orgid, mid, MailingPhase.ACTIVE)
+
+    async def cancel(self, orgid: int, mid: int) -> MailingView:
+        return await self._switch(orgid, mid, MailingPhase.CANCELLED)
+
+    async def finish(self, orgid: int, mid: int) -> MailingView:
+        return await self._switch(orgid, mid, MailingPhase.FINISHED)
+
+    async def _switch(self, orgid: int, mid: int, wanted: MailingPhase) -> MailingView:
+        now = (await self.mailing(orgid, mid)).state
+        if now in {MailingPhase.CANCELLED, MailingPhase.FINISHED} and now is not wanted:
+            raise ControlRefused(ControlOutcome.WRONG_STATE, orgid=orgid, mid=mid, state=now)
+        self.known[orgid, mid] = replace(self.known[orgid, mid], state=wanted)
+        return self.known[orgid, mid]
+
+    async def pending(self, orgid: int, mid: int, *, after: Place, limit: int) -> PendingPage:
+        await self.mailing(orgid, mid)
+        partition, offset = after
+        rids = sorted(self.rids.values())[offset + 1 :][:limit]
+        last = offset + len(rids)
+        return PendingPage(tuple(rids), (partition, last) if len(rids) == limit else None)
 
     async def invoke(self, orgid: int, mid: int) -> Invocation:
         await self.mailing(orgid, mid)

@@ -20,6 +20,7 @@ def test_the_client_is_these_names() -> None:
         "NotAcknowledged",
         "NotSetUp",
         "Overloaded",
+        "PendingPage",
         "SyncTriggerClient",
         "TriggerClient",
         "TriggerRejected",

@@ -1,0 +1,45 @@
+"""The commands that bring a mailing into another state, against a worker that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailing_trigger.cli import main
+from producers import ClientSettings, SyncTriggerClient
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.worker import Cluster
+
+
+def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in cluster.environment().items():
+        monkeypatch.setenv(name, value)
+    cluster.start()
+
+    def mailings(command: str, *more: str) -> str:
+        """Run a command of this process, and return what it says on either stream."""
+        main(["mailings", command, "--orgid", "2", "--mid", "1", *more])
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    channels = ("--channel", "email", "--channel", "sms", "--unknown", "reject")
+    prepared = mailings("define", "--name", "Hello", *channels, "--state", "created")
+    shown = dict(line.split(maxsplit=1) for line in prepared.splitlines())
+    assert shown["channels"] == "EMAIL, SMS", prepared
+    assert (shown["unknown_recipients"], shown["state"]) == ("REJECT", "CREATED")
+
+    opened = mailings("define", "--name", "Hello", "--interval", "0", "--state", "active")
+    assert "ACTIVE" in opened
+    assert mailings("suspend") == "mailing 1 is suspended: 0 waiting, 0 sent\n"
+    with SyncTriggerClient(ClientSettings(cluster.bootstrap_servers, cluster.prefix)) as client:
+        (rid,) = client.trigger(orgid=2, mid=1, recipients=[{"email": "a@example.com"}])
+    assert mailings("pending") == f"{rid}\n"
+    assert mailings("resume") == "mailing 1 is active: 1 waiting, 0 sent\n"
+    assert mailings("cancel") == "mailing 1 is cancelled: 1 waiting, 0 sent\n"
+    refused = mailings("finish")
+    assert len(refused.splitlines()) == 1
+    assert "WRONG_STATE, it is cancelled" in refused
