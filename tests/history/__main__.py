@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 from tests.history import runs
-from tests.history.faults import FAULTS
+from tests.history.generator import Mix
 from tests.history.mutants import MUTANTS
+from tests.history.nemesis import FAULTS
 from tests.history.round import Plan
 from tests.history.system import broker_in
 from tests.support.environment import forget_settings
@@ -33,6 +34,7 @@ def main() -> int:
     again.add_argument("--processes", type=int, default=16)
     again.add_argument("--pause", type=float, default=0.25)
     again.add_argument("--largest", type=int, default=1_000)
+    again.add_argument("--large", type=int, default=3)
     again.add_argument("--first", action="append", default=[], choices=list(FAULTS))
     again.add_argument("--any", action="store_true", help="and faults that chance chooses")
     again.add_argument("--mutant", default="", choices=["", *MUTANTS])
@@ -56,7 +58,7 @@ def main() -> int:
         seconds=asked.seconds,
         processes=asked.processes,
         pause_s=asked.pause,
-        largest=asked.largest,
+        mix=Mix(asked.largest, asked.large),
         first=tuple(asked.first),
         names=tuple(FAULTS) if asked.any else (),
         needed=(),

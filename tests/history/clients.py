@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from producers.errors import ClientError, LogUnavailable, Overloaded, TriggerRejected
-from tests.history.generator import MAILINGS, Asked, Entry, Generator, Known
+from tests.history.generator import MAILINGS, Asked, Entry, Generator, Known, Mix
 from tests.support.worker import until
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Clients:
     direct: Sequence[TriggerClient]
     # A process pauses this long between two calls, on average.
     pause_s: float = 0.25
-    largest: int = 1_000
+    mix: Mix = field(default_factory=Mix)
     known: Known = field(default_factory=Known)
     unknown: list[tuple[int, Asked, Any]] = field(default_factory=list)
     acknowledged: int = 0
@@ -57,6 +57,7 @@ class Clients:
     _calls: Iterator[int] = field(default_factory=count)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _requests: set[asyncio.Task[httpx.Response]] = field(default_factory=set)
 
     def start(self, processes: int) -> None:
         """Let *processes* begin: half of them over HTTP, half by the client; one invokes."""
@@ -94,6 +95,11 @@ class Clients:
         """Let somebody add many to one mailing at once, and invoke it."""
         self._tasks.append(asyncio.create_task(self._burst(size)))
 
+    def cut(self) -> None:
+        """End every connection on which somebody waits for the bridge's answer to a trigger."""
+        for request in self._requests:
+            request.cancel()
+
     async def invoke_all(self) -> bool:
         """Invoke every mailing; return whether all were."""
         told = [await self._invoke(next(self._processes), *mailing) for mailing in MAILINGS]
@@ -111,7 +117,7 @@ class Clients:
     async def probe(self, org: int) -> bool:
         """Whether a call of one recipient is answered now."""
         mid = next(mid for (whose, mid) in MAILINGS if whose == org)
-        generator = Generator(next(self._processes), random.Random(0), self.known, 1)
+        generator = Generator(next(self._processes), random.Random(0), self.known, self.mix)
         asked = Asked(org, mid, (generator.famous(),))
         told = await self._attempt(generator.process, self._http, next(self._calls), asked)
         return told.type == "ok"
@@ -120,7 +126,7 @@ class Clients:
         rng = random.Random(f"{self.seed} client {place}")
         # Apart: how calls end must not decide what is asked next.
         pace = random.Random(f"{self.seed} pace {place}")
-        generator = Generator(next(self._processes), rng, self.known, self.largest)
+        generator = Generator(next(self._processes), rng, self.known, self.mix)
         while not self._stopping.is_set():
             asked, number = generator.next(), next(self._calls)
             told = await self._attempt(generator.process, way, number, asked)
@@ -187,13 +193,21 @@ class Clients:
         return told
 
     async def _http(self, number: int, asked: Asked) -> Told:
-        try:
-            answer = await self.http.put(
+        request = asyncio.create_task(
+            self.http.put(
                 PATH,
                 params={"orgid": asked.org, "mid": asked.mid},
                 content=asked.body(number),
                 headers={"Content-Type": "application/json"},
             )
+        )
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        await asyncio.wait((request,))
+        if request.cancelled():
+            return Told("info", error="cut off")
+        try:
+            answer = request.result()
         except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
             return Told("fail", error=type(exc).__name__)
         except httpx.TransportError as exc:

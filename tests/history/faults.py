@@ -1,9 +1,10 @@
 """What can go wrong on one machine. A fault has a name, a beginning and an end.
 
-`FAULTS` has them by name, each a function from a `System` and a `random.Random` to an object with
-`name`, `begin` and `end`; `@register` adds a class. `begin` and `end` run on a thread and may wait;
-after `end` the fault's cause is gone, and everything has to be well again by itself. `hold_s`,
-where a fault has it, is the least and the most seconds between the two.
+`FAULTS` has those of processes by name, each a function from a `System` and a `random.Random` to an
+object with `name`, `begin` and `end`; more are in `faults_state` and `faults_network`. `begin` and
+`end` run on a thread and may wait; after `end` the fault's cause is gone, and everything has to be
+well again by itself. `hold_s`, where a fault has it, is the least and the most seconds between the
+two.
 """
 
 from __future__ import annotations
@@ -41,9 +42,14 @@ class Fault(Protocol):
 FAULTS: dict[str, Callable[[System, Random], Fault]] = {}
 
 
+def named(*makes: type) -> dict[str, Callable[[System, Random], Fault]]:
+    """Return faults' classes by their names."""
+    return {make.name: make for make in makes}  # type: ignore[attr-defined]
+
+
 def register(make: type) -> type:
     """Let the nemesis know a fault."""
-    FAULTS[make.name] = make  # type: ignore[attr-defined]
+    FAULTS.update(named(make))
     return make
 
 

@@ -36,7 +36,9 @@ AWKWARD = (
     b'{"b":1,"a":2,"b":1}',
     b'"' + b"long " * 100 + b'"',
 )
-_BATCHES = (1, 2, 5, 100, 1_000)
+# How many entries a call has: how often.
+_BATCHES = {1: 50, 2: 25, 5: 14, 100: 8}
+_LARGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,19 @@ class Asked:
         return b"[" + b",".join(entry.json(call) for entry in self.entries) + b"]"
 
 
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What a load is made of: *largest* bounds a call's entries.
+
+    Of a hundred calls *large* have a thousand entries and more, where they may; of a hundred
+    entries some *new* are for somebody who is new.
+    """
+
+    largest: int = 1_000
+    large: int = 3
+    new: int = 40
+
+
 @dataclass(slots=True)
 class Known:
     """The rids that callers were told, by organisation: what the next ones may ask for."""
@@ -91,12 +106,12 @@ class Known:
 
 @dataclass(slots=True)
 class Generator:
-    """The calls of one process; *largest* bounds a call's entries."""
+    """The calls of one process."""
 
     process: int
     rng: random.Random
     known: Known
-    largest: int = 1_000
+    mix: Mix
     _made: int = 0
 
     def next(self) -> Asked:
@@ -104,8 +119,10 @@ class Generator:
         org, mid = self.rng.choice(tuple(MAILINGS))
         if self.rng.random() < 0.02:
             mid = NO_MAILING
-        size = min(self.rng.choices(_BATCHES, (50, 25, 14, 8, 3))[0], self.largest)
-        if size == max(_BATCHES):
+        shares = _BATCHES | {_LARGE: self.mix.large}
+        size = self.rng.choices(tuple(shares), tuple(shares.values()))[0]
+        size = min(size, self.mix.largest)
+        if size == _LARGE:
             size += self.rng.randrange(500)
         entries = [self._entry(org) for _ in range(size)]
         if size > 1 and self.rng.random() < 0.2:
@@ -115,7 +132,8 @@ class Generator:
 
     def _entry(self, org: int) -> Entry:
         context = self._context()
-        kind = self.rng.choices(("new", "famous", "rid", "wrong"), (40, 45, 10, 5))[0]
+        shares = {"new": self.mix.new, "famous": 85 - self.mix.new, "rid": 10, "wrong": 5}
+        kind = self.rng.choices(tuple(shares), tuple(shares.values()))[0]
         if kind == "rid" and self.known.rids[org]:
             return Entry(self.rng.choice(self.known.rids[org]), context)
         if kind == "wrong":

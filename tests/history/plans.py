@@ -6,8 +6,9 @@ import random
 import shlex
 from dataclasses import replace
 
-from tests.history.faults import FAULTS
+from tests.history.generator import Mix
 from tests.history.mutants import MUTANTS
+from tests.history.nemesis import FAULTS
 from tests.history.round import Plan
 
 # With these everything of `evidence.NEEDED` happens, whatever the seed.
@@ -26,7 +27,7 @@ QUICK_MUTANTS = ("swaps-two-ids", "drops-a-send-in-a-thousand", "leaves-the-org-
 
 def telling(seed: str) -> Plan:
     """Return a round of the faults that tell most, under a light load."""
-    return Plan(seed=seed, seconds=0, processes=12, pause_s=0.4, largest=300, first=TELLING)
+    return Plan(seed=seed, seconds=0, processes=12, pause_s=0.4, mix=Mix(300), first=TELLING)
 
 
 def any_faults(seed: str, seconds: float) -> Plan:
@@ -40,10 +41,11 @@ def heavy(seed: str, seconds: float) -> Plan:
     return Plan(
         seed=seed,
         seconds=seconds,
-        processes=24,
+        processes=28,
         first=tuple(rng.sample(TELLING, 3)),
         names=tuple(FAULTS),
-        pause_s=0.3,
+        pause_s=0.15,
+        mix=Mix(large=6),
         needed=(),
     )
 
@@ -65,7 +67,8 @@ def command(plan: Plan) -> str:
     """Return the command that repeats a round."""
     words = ["python", "-m", "tests.history", "round", "--seed", plan.seed]
     words += ["--seconds", f"{plan.seconds:g}", "--processes", str(plan.processes)]
-    words += ["--pause", f"{plan.pause_s:g}", "--largest", str(plan.largest)]
+    words += ["--pause", f"{plan.pause_s:g}", "--largest", str(plan.mix.largest)]
+    words += ["--large", str(plan.mix.large)]
     for name in plan.first:
         words += ["--first", name]
     if plan.names:

@@ -16,8 +16,8 @@ from tests.support.worker import MID, ORG, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from streams.embedded.broker import EmbeddedBroker
     from tests.history.system import Place, System
+    from tests.support.proxied import Proxied
 
 _PROBE_EVERY_S = 0.02
 _WAITS_S = 60.0
@@ -44,9 +44,7 @@ class Probes:
             await asyncio.sleep(_PROBE_EVERY_S)
 
 
-def measure(
-    broker: EmbeddedBroker, directory: Path, *, times: int, session_s: float
-) -> dict[str, Any]:
+def measure(broker: Proxied, directory: Path, *, times: int, session_s: float) -> dict[str, Any]:
     """Return the seconds from each kill, and each stop, to the last partition's first answer."""
     directory.mkdir(parents=True, exist_ok=True)
     with system.running(broker, directory, session_s=session_s) as running:

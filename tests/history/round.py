@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,7 +16,7 @@ from producers.settings import ClientSettings
 from tests.history import evidence, system
 from tests.history.checker import Checker
 from tests.history.clients import Clients
-from tests.history.generator import MAILINGS
+from tests.history.generator import MAILINGS, Mix
 from tests.history.nemesis import Nemesis
 from tests.history.observer import Observer, commits
 from tests.history.record import History, by_type
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from producers.control import MailingView
-    from streams.embedded.broker import EmbeddedBroker
     from tests.history.system import System
+    from tests.support.proxied import Proxied
 
 CALL_WITHIN_S = 30.0
 DIRECT_ACK_TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ class Plan:
     seconds: float
     processes: int = 16
     pause_s: float = 0.25
-    largest: int = 1_000
+    mix: Mix = field(default_factory=Mix)
     quiet_s: float = 3.0
     # Faults that come in any case, and those that chance may choose; none: no chance.
     first: Sequence[str] = ()
@@ -88,13 +88,17 @@ class Verdict:
         return {"verdict": self.word} | asdict(self)
 
 
-def run(plan: Plan, broker: EmbeddedBroker, directory: Path) -> Verdict:
+def run(
+    plan: Plan,
+    broker: Proxied,
+    directory: Path,
+) -> Verdict:
     """Run a round on *broker*; the history is left in *directory*."""
     directory.mkdir(parents=True, exist_ok=True)
     with (
         closing(History(directory / "history.jsonl")) as history,
         system.running(broker, directory, mutant=plan.mutant) as running,
-        Observer(running.cluster, history),
+        Observer(running.seen, history),
     ):
         story = asyncio.run(_story(plan, running, history))
         history.flush()
@@ -130,12 +134,11 @@ async def _story(plan: Plan, running: System, history: History) -> _Story:
             security={"log_level": "0"},
         )
         direct = [await stack.enter_async_context(TriggerClient(settings)) for _ in range(2)]
-        clients = Clients(
-            history, plan.seed, http, direct, pause_s=plan.pause_s, largest=plan.largest
-        )
+        clients = Clients(history, plan.seed, http, direct, pause_s=plan.pause_s, mix=plan.mix)
         await clients.define()
         loop = asyncio.get_running_loop()
         running.burst = lambda: loop.call_soon_threadsafe(clients.burst)
+        running.cut_callers = lambda: loop.call_soon_threadsafe(clients.cut)
         clients.start(plan.processes)
         await asyncio.sleep(plan.quiet_s)
         nemesis = Nemesis(running, history, plan.seed, names=plan.names, first=plan.first)
@@ -178,7 +181,7 @@ async def _drained(clients: Clients, direct: TriggerClient) -> list[MailingView]
 
 
 def _judge(plan: Plan, running: System, history: History, story: _Story, began: float) -> Verdict:
-    cluster, nemesis = running.cluster, story.nemesis
+    cluster, nemesis = running.seen, story.nemesis
     breaches: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
     if story.not_healed:
@@ -193,6 +196,7 @@ def _judge(plan: Plan, running: System, history: History, story: _Story, began: 
     breaches |= judged.counts
     examples |= judged.examples
     found = evidence.gather(topics, checker.calls, committed)
+    found |= {f"network: {what}": times for what, times in running.proxy.counted().items()}
     return Verdict(
         plan.seed,
         story.seconds,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from streams.embedded.broker import EmbeddedBroker
     from tests.history.round import Plan, Verdict
+    from tests.support.proxied import Proxied
 
 FIXED_SEED = "20240607"
 SHORT_S = 40.0
@@ -97,9 +97,7 @@ def recovery(directory: Path, times: int) -> int:
     return 0
 
 
-def catch(
-    name: str, broker: EmbeddedBroker, directory: Path, *, tries: int = _TRIES
-) -> dict[str, Any]:
+def catch(name: str, broker: Proxied, directory: Path, *, tries: int = _TRIES) -> dict[str, Any]:
     """Return how a mutant was caught, after up to *tries* rounds."""
     by: Counter[str] = Counter()
     number = 0
@@ -112,7 +110,11 @@ def catch(
     return {"mutant": name, "about": MUTANTS[name].about, "caught by": dict(by), "runs": number}
 
 
-def one(plan: Plan, broker: EmbeddedBroker, directory: Path) -> Verdict:
+def one(
+    plan: Plan,
+    broker: Proxied,
+    directory: Path,
+) -> Verdict:
     """Run a round and say how it went."""
     print(f"seed {plan.seed}: {plans.command(plan)}", flush=True)
     verdict = run(plan, broker, directory)

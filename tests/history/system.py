@@ -7,32 +7,41 @@ What a fault ends is left alone until the fault starts it.
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from streams.embedded.broker import EmbeddedBroker
+import pytest
+
 from streams.embedded.ports import free_port
 from streams.worker.admin import create_topics
 from tests.history.points import MUTANT, POINT
 from tests.support.processes import Processes
+from tests.support.proxied import proxied
+from tests.support.proxy_apart import proxy_apart
 from tests.support.topics import PARTITIONS, fresh_prefix
 from tests.support.worker import SESSION_S, Cluster
+from tests.support.wrong_clock import WrongClock
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from streams.embedded.broker import EmbeddedBroker
+    from tests.support.faultproxy import FaultProxy
     from tests.support.processes import Running
+    from tests.support.proxied import Proxied
 
-WORKERS = 2
 BRIDGE_ACK_TIMEOUT_S = 5.0
-BROKER_WITHIN_S = 180.0
 _LOOK_EVERY_S = 0.2
 _START_AGAIN_S = 1.0
+_STOPS_WITHIN_S = 40.0
 
 
 @dataclass(slots=True)
@@ -60,8 +69,13 @@ class Place:
     def stop(self) -> None:
         """End it in good order; it stays down."""
         self.wanted = False
-        if self.process is not None and self.process.running():
-            self.process.stop(within_s=40)
+        if self.process is None or not self.process.running():
+            return
+        try:
+            self.process.stop(within_s=_STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"{self.name} did not stop") from None
 
     def look(self) -> None:
         """Start it again a moment after it has ended by itself."""
@@ -77,10 +91,15 @@ class Place:
 
 @dataclass(slots=True)
 class System:
-    """Everything that runs; *workers* are its standing ones."""
+    """Everything that runs; *workers* are its standing ones.
+
+    Whoever has *cluster* passes *proxy*; *seen* is the same past it, for those who look on.
+    """
 
     broker: EmbeddedBroker
+    proxy: FaultProxy
     cluster: Cluster
+    seen: Cluster
     port: int
     mutant: str = ""
     session_s: float = SESSION_S
@@ -88,10 +107,19 @@ class System:
     bridge: Place = field(init=False)
     # Makes clients ask for so much at once that an invocation takes several transactions.
     burst: Callable[[], None] = field(default=lambda: None)
+    # Ends the connections of those who call the bridge.
+    cut_callers: Callable[[], None] = field(default=lambda: None)
+    # The wall clock of the first worker; None where none can be shifted.
+    clock: WrongClock | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self.clock = _clock(self.cluster.directory)
+        clock = self.clock.environment if self.clock else {}
+        # A mutant's bug may be in what reads the changelog, so its workers keep nothing.
+        disk = {} if self.mutant else {"STORE": "rocksdb", "DATA_DIR": str(self._data)}
         self.workers = [
-            Place(f"worker {number}", self.start_worker) for number in range(1, WORKERS + 1)
+            Place("worker 1", partial(self.start_worker, env=clock)),
+            Place("worker 2", partial(self.start_worker, **disk)),
         ]
         self.bridge = Place("bridge", self._start_bridge)
 
@@ -101,13 +129,25 @@ class System:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def databases(self) -> Path:
+        """Where the second worker keeps what it can make again from the changelog."""
+        return self._data / "worker" / "rocksdb"
+
+    @property
+    def _data(self) -> Path:
+        return self.cluster.directory / "worker-2"
+
+    @property
     def places(self) -> list[Place]:
         """Everything of ours that stands."""
         return [*self.workers, self.bridge]
 
-    def start_worker(self, point: str = "") -> Running:
+    def start_worker(
+        self, point: str = "", *, env: Mapping[str, str] | None = None, **more: str
+    ) -> Running:
         """Start one more worker of the group; it ends at *point*, when one is given."""
-        env = self.cluster.environment(SESSION_TIMEOUT_S=str(self.session_s))
+        more = {"SESSION_TIMEOUT_S": str(self.session_s)} | more
+        env = self.cluster.environment(**more) | dict(env or {})
         module = "mailing_trigger"
         for name, value in ((POINT, point), (MUTANT, self.mutant)):
             if value:
@@ -122,20 +162,21 @@ class System:
         return self.cluster.processes.start("bridge", env=env)
 
 
-@contextmanager
-def broker_in(directory: Path) -> Iterator[EmbeddedBroker]:
-    """Run a broker of our own, on a machine that may be busy, until the block ends."""
-    broker = EmbeddedBroker(directory, serve_within_s=BROKER_WITHIN_S)
-    broker.start()
+def broker_in(directory: Path) -> AbstractContextManager[Proxied]:
+    """Run a broker of our own, behind a proxy, until the block ends."""
+    return proxied(directory, proxy_apart)
+
+
+def _clock(directory: Path) -> WrongClock | None:
     try:
-        yield broker
-    finally:
-        broker.stop()
+        return WrongClock(directory)
+    except pytest.skip.Exception:
+        return None
 
 
 @contextmanager
 def running(
-    broker: EmbeddedBroker,
+    broker: Proxied,
     directory: Path,
     *,
     mutant: str = "",
@@ -143,10 +184,18 @@ def running(
 ) -> Iterator[System]:
     """Start workers and a bridge on new topics of *broker*; end all with the block."""
     prefix = fresh_prefix()
-    create_topics(broker.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    create_topics(broker.direct, prefix=prefix, partitions=PARTITIONS)
     processes = Processes(directory)
     cluster = Cluster(broker.bootstrap_servers, prefix, directory, processes)
-    system = System(broker, cluster, free_port(), mutant=mutant, session_s=session_s)
+    system = System(
+        broker.broker,
+        broker.proxy,
+        cluster,
+        replace(cluster, bootstrap_servers=broker.direct),
+        free_port(),
+        mutant=mutant,
+        session_s=session_s,
+    )
     ending = threading.Event()
 
     def supervise() -> None:

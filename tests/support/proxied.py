@@ -12,12 +12,13 @@ from streams.embedded.ports import free_port
 from tests.support.faultproxy import FaultProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
 # On a machine that others use too.
-SERVE_WITHIN_S = 120.0
+SERVE_WITHIN_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,15 @@ class Proxied:
 
     broker: EmbeddedBroker
     proxy: FaultProxy
+    bootstrap_servers: str
     direct: str
-
-    @property
-    def bootstrap_servers(self) -> str:
-        return f"{HOST}:{self.proxy.port}"
 
 
 @contextmanager
-def proxied(directory: Path) -> Iterator[Proxied]:
+def proxied(
+    directory: Path,
+    proxy_between: Callable[[int, int], AbstractContextManager[FaultProxy]] = FaultProxy,
+) -> Iterator[Proxied]:
     """Run a broker behind a proxy until the block ends."""
     listens, advertises = free_port(), free_port()
     direct, controller = free_port(), free_port()
@@ -50,9 +51,9 @@ def proxied(directory: Path) -> Iterator[Proxied]:
         "controller.quorum.voters": f"1@{HOST}:{controller}",
     }
     with (
-        FaultProxy(advertises, listens) as proxy,
+        proxy_between(advertises, listens) as proxy,
         EmbeddedBroker(
             directory, listens, serve_within_s=SERVE_WITHIN_S, properties=properties
         ) as broker,
     ):
-        yield Proxied(broker, proxy, f"{HOST}:{direct}")
+        yield Proxied(broker, proxy, f"{HOST}:{advertises}", f"{HOST}:{direct}")
