@@ -55,6 +55,10 @@ crash-long: $(READY) ## The same for an hour, all faults; goes on where it ended
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,test,bench]'
 	$(BIN)/python -m tests.history long $(ARGS)
 
+.PHONY: soak
+soak: $(READY) ## Half an hour of load and faults: do memory, files, threads grow?
+	$(BIN)/python -m tests.history soak $(ARGS)
+
 .PHONY: crash-mutants
 crash-mutants: $(READY) ## Workers with a bug each, which the judge has to find
 	$(BIN)/python -m tests.history mutants $(ARGS)

@@ -25,6 +25,9 @@ def main() -> int:
     long = commands.add_parser("long", help="rounds of all faults, for an hour")
     long.add_argument("--minutes", type=float, default=60.0)
     long.add_argument("--directory", type=Path, default=Path(".data/crash-long"))
+    soak = commands.add_parser("soak", help="do memory, files and threads grow in half an hour?")
+    soak.add_argument("--minutes", type=float, default=30.0)
+    soak.add_argument("--directory", type=Path, default=Path(".data/soak"))
     mutants = commands.add_parser("mutants", help="workers with a bug each")
     mutants.add_argument("names", nargs="*", choices=[[], *MUTANTS])
     recovery = commands.add_parser("recovery", help="time without answers when a worker ends")
@@ -38,7 +41,7 @@ def main() -> int:
     again.add_argument("--first", action="append", default=[], choices=list(FAULTS))
     again.add_argument("--any", action="store_true", help="and faults that chance chooses")
     again.add_argument("--mutant", default="", choices=["", *MUTANTS])
-    for each in (short, long, again):
+    for each in (short, long, soak, again):
         each.add_argument("--seed", help="chance, unless given")
     asked = parser.parse_args()
     forget_settings()
@@ -46,6 +49,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if asked.command == "long":
         return not runs.long(asked.directory, 60 * asked.minutes, asked.seed)
+    if asked.command == "soak":
+        return not runs.soak(asked.directory, 60 * asked.minutes, asked.seed)
     directory = Path(tempfile.mkdtemp(prefix="history-"))
     if asked.command == "short":
         return not runs.short(directory, asked.seed)

@@ -6,6 +6,7 @@ import random
 import shlex
 from dataclasses import replace
 
+from tests.history import faults_network
 from tests.history.generator import Mix
 from tests.history.mutants import MUTANTS
 from tests.history.nemesis import FAULTS
@@ -20,6 +21,17 @@ TELLING = (
     "zombie with an open transaction",
     "frozen during restore",
     "kill worker",
+)
+# What ends or replaces none of the processes that stand.
+HARMLESS = (
+    *faults_network.FAULTS,
+    "pause broker",
+    "rebalance storm",
+    "kill between produce and commit",
+    "kill between answer and transaction",
+    "callers cut off",
+    "clock jumps",
+    "worker stutters",
 )
 # Caught without any fault, so in seconds.
 QUICK_MUTANTS = ("swaps-two-ids", "drops-a-send-in-a-thousand", "leaves-the-org-out")
@@ -50,6 +62,18 @@ def heavy(seed: str, seconds: float) -> Plan:
     )
 
 
+def soak(seed: str, seconds: float) -> Plan:
+    """Return a long round of known people and of faults that end nothing that stands."""
+    return Plan(
+        seed=seed,
+        seconds=seconds,
+        processes=12,
+        names=HARMLESS,
+        mix=Mix(100, large=0, new=0),
+        needed=(),
+    )
+
+
 def mutant(name: str, seed: str) -> Plan:
     """Return a round of workers with a bug."""
     return Plan(
@@ -65,6 +89,9 @@ def mutant(name: str, seed: str) -> Plan:
 
 def command(plan: Plan) -> str:
     """Return the command that repeats a round."""
+    if plan.names == HARMLESS:
+        minutes = f"{plan.seconds / 60:g}"
+        return f"python -m tests.history soak --minutes {minutes} --seed {shlex.quote(plan.seed)}"
     words = ["python", "-m", "tests.history", "round", "--seed", plan.seed]
     words += ["--seconds", f"{plan.seconds:g}", "--processes", str(plan.processes)]
     words += ["--pause", f"{plan.pause_s:g}", "--largest", str(plan.mix.largest)]

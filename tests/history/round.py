@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ from tests.history.topics import Topics, at_rest
 from tests.support.worker import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from producers.control import MailingView
@@ -92,15 +93,17 @@ def run(
     plan: Plan,
     broker: Proxied,
     directory: Path,
+    watch: Callable[[System], AbstractContextManager[object]] = nullcontext,
 ) -> Verdict:
-    """Run a round on *broker*; the history is left in *directory*."""
+    """Run a round on *broker*, *watch* it; the history is left in *directory*."""
     directory.mkdir(parents=True, exist_ok=True)
     with (
         closing(History(directory / "history.jsonl")) as history,
         system.running(broker, directory, mutant=plan.mutant) as running,
         Observer(running.seen, history),
     ):
-        story = asyncio.run(_story(plan, running, history))
+        with watch(running):
+            story = asyncio.run(_story(plan, running, history))
         history.flush()
         began = time.monotonic()
         return _judge(plan, running, history, story, began)

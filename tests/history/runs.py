@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections import Counter
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tests.history import evidence, plans, report
@@ -14,13 +15,16 @@ from tests.history.mutants import MUTANTS
 from tests.history.recovery import measure
 from tests.history.round import run
 from tests.history.series import series
+from tests.history.soak import Sampler, write
 from tests.history.system import broker_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.history.round import Plan, Verdict
+    from tests.history.system import System
     from tests.support.proxied import Proxied
 
 FIXED_SEED = "20240607"
@@ -80,6 +84,23 @@ def long(directory: Path, seconds: float, seed: str | None) -> bool:
     return bool(done) and not total["breaches"] and not total["missing"]
 
 
+def soak(directory: Path, seconds: float, seed: str | None) -> bool:
+    """Run one long round and measure what stands; return whether every promise was kept."""
+    place = directory / "round"
+    shutil.rmtree(place, ignore_errors=True)
+    samplers: list[Sampler] = []
+
+    def watch(running: System) -> Sampler:
+        samplers.append(Sampler(running))
+        return samplers[0]
+
+    with broker_in(place / "broker") as broker:
+        plan = plans.soak(seed or secrets.token_hex(4), seconds)
+        verdict = one(plan, broker, place, watch)
+    write(directory, verdict, samplers[0])
+    return verdict.word == "passed"
+
+
 def mutants(directory: Path, names: Sequence[str]) -> bool:
     """Run workers with a bug each until the judge notices; return whether it always did."""
     with broker_in(directory / "broker") as broker:
@@ -114,10 +135,11 @@ def one(
     plan: Plan,
     broker: Proxied,
     directory: Path,
+    watch: Callable[[System], AbstractContextManager[object]] = nullcontext,
 ) -> Verdict:
     """Run a round and say how it went."""
     print(f"seed {plan.seed}: {plans.command(plan)}", flush=True)
-    verdict = run(plan, broker, directory)
+    verdict = run(plan, broker, directory, watch)
     faults = sum(verdict.faults.values())
     print(
         f"seed {plan.seed}: {verdict.word.upper()}; {verdict.acknowledged:,} recipients "
