@@ -12,6 +12,7 @@ from tests.history import runs
 from tests.history.generator import Mix
 from tests.history.mutants import MUTANTS
 from tests.history.nemesis import FAULTS
+from tests.history.peers import CONTESTANTS
 from tests.history.round import Plan
 from tests.history.system import broker_in
 from tests.support.environment import forget_settings
@@ -30,6 +31,8 @@ def main() -> int:
     soak.add_argument("--directory", type=Path, default=Path(".data/soak"))
     mutants = commands.add_parser("mutants", help="workers with a bug each")
     mutants.add_argument("names", nargs="*", choices=[[], *MUTANTS])
+    peers = commands.add_parser("peers", help="what others lose under the same faults")
+    peers.add_argument("names", nargs="*", choices=[[], *CONTESTANTS])
     recovery = commands.add_parser("recovery", help="time without answers when a worker ends")
     recovery.add_argument("--times", type=int, default=5)
     again = commands.add_parser("round", help="one round, as a run printed it")
@@ -56,6 +59,8 @@ def main() -> int:
         return not runs.short(directory, asked.seed)
     if asked.command == "mutants":
         return not runs.mutants(directory, asked.names)
+    if asked.command == "peers":
+        return not runs.compare(directory, asked.names)
     if asked.command == "recovery":
         return runs.recovery(directory, asked.times)
     plan = Plan(

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from tests.history import evidence, plans, report
+from tests.history import evidence, peers, plans, report
 from tests.history.mutants import MUTANTS
 from tests.history.recovery import measure
 from tests.history.round import run
@@ -107,6 +107,14 @@ def mutants(directory: Path, names: Sequence[str]) -> bool:
         found = [catch(name, broker, directory) for name in names or MUTANTS]
     print(report.mutants_table(found))
     return all(line["caught by"] for line in found)
+
+
+def compare(directory: Path, names: Sequence[str]) -> bool:
+    """Let peers and ours work under the same faults; return whether ours kept everything."""
+    with broker_in(directory / "broker") as broker:
+        found = peers.run(broker, directory, names)
+    print(peers.markdown(found))
+    return all(each.kept for name, each in found.items() if name == peers.OURS)
 
 
 def recovery(directory: Path, times: int) -> int:

@@ -26,11 +26,13 @@ _ANSWER_S = 5.0
 _READ_S = 30.0
 _AT_ONCE = 2_000
 _FRAME_BYTES = 10
+_SEND = "RecipientSend"
 _NAMES = (
     "RecipientTriggered",
     "MailingInvoked",
     "Acknowledgement",
     "PartitionMeta",
+    _SEND,
 )
 
 
@@ -105,6 +107,11 @@ class Topics:
             for entry in call["entries"]
         ]
 
+    @property
+    def sends(self) -> list[str]:
+        """The send_id of each message that was sent."""
+        return [record["send_id"] for _, record in _records(self.read("mailing.sends"), _SEND)]
+
     @cached_property
     def state(self) -> list[Raw]:
         """The changelog."""
@@ -119,7 +126,7 @@ class Topics:
 
 def at_rest(cluster: Cluster) -> None:
     """Return when the log is read to its end and no transaction is open; AssertionError if not."""
-    eventually(lambda: _is_at_rest(cluster), within_s=REST_WITHIN_S, every_s=0.2)
+    eventually(lambda: is_at_rest(cluster), within_s=REST_WITHIN_S, every_s=0.2)
 
 
 def consumer_of(cluster: Cluster, *, committed: bool) -> Consumer:
@@ -162,7 +169,8 @@ def read_all(cluster: Cluster, topic: str, *, committed: bool = True) -> list[Ra
         consumer.close()
 
 
-def _is_at_rest(cluster: Cluster) -> bool:
+def is_at_rest(cluster: Cluster) -> bool:
+    """Whether the group has committed the log to its end; False when the broker is away, too."""
     consumer = consumer_of(cluster, committed=True)
     log = cluster.topic("mailing.recipients")
     places = [TopicPartition(log, partition) for partition in range(PARTITIONS)]
@@ -174,6 +182,31 @@ def _is_at_rest(cluster: Cluster) -> bool:
     finally:
         consumer.close()
     return all(place.offset == end or not end for place, end in zip(committed, ends, strict=True))
+
+
+def committed_of(cluster: Cluster) -> dict[int, int]:
+    """Return the group's offset in each partition of the log."""
+    consumer = consumer_of(cluster, committed=True)
+    log = cluster.topic("mailing.recipients")
+    places = [TopicPartition(log, partition) for partition in range(PARTITIONS)]
+    try:
+        return {each.partition: each.offset for each in consumer.committed(places, _ANSWER_S)}
+    finally:
+        consumer.close()
+
+
+def ends_of(cluster: Cluster, name: str) -> list[int]:
+    """Return where each partition of a topic of ours ends; nothing when the broker cannot say."""
+    topic = cluster.topic(name)
+    consumer = consumer_of(cluster, committed=False)
+    try:
+        partitions = sorted(consumer.list_topics(topic, _ANSWER_S).topics[topic].partitions)
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        return [consumer.get_watermark_offsets(place, _ANSWER_S)[1] for place in places]
+    except KafkaException:
+        return []
+    finally:
+        consumer.close()
 
 
 def _records(raws: list[Raw], name: str) -> Iterator[tuple[Raw, dict[str, Any]]]:
