@@ -74,12 +74,13 @@ class Answer(NamedTuple):
 class Waits(NamedTuple):
     """A message that waits; *says* is all in it, *texted*: it has a number that takes SMS.
 
-    Not *sure* when another may wait in its place.
+    Not *sure* when another may wait in its place; what it says is None when its recipient is
+    unclear.
     """
 
     offset: int
     rid: int
-    says: Hashable
+    says: Says | None
     texted: bool
     sure: bool = True
 
@@ -154,7 +155,7 @@ class Mailing:
         """Let no message say that SMS are welcome to who opted out before its cut."""
         for at, message in enumerate(self.queue):
             if message.rid == rid and message.says is not None:
-                self.queue[at] = message._replace(says=(message.says[0], False))
+                self.queue[at] = message._replace(says=(message.says[0], False), texted=False)
 
 
 def digest(fields: Record) -> bytes:
@@ -289,7 +290,7 @@ class Model:
             mailing.counts[outcome.lower()] += 1
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
-        says, texted = (None, False) if unclear else self.says(person, event)
+        says, texted = (None, True) if unclear else self.says(person, event)
         mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
         return _ack(event, rid, outcome, unclear=unclear)
 
