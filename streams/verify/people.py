@@ -41,12 +41,9 @@ class People:
     def shown(self, person: bytes) -> Record:
         """Return a person as a RecipientState."""
         rid, status, stored, created, modified = msgpack.decode(person)
-        shown: Record = dict.fromkeys(self.fields)
-        return (
-            shown
-            | stored
-            | {"rid": rid, "status": status, "created": created, "modified": modified}
-        )
+        numbers = {"rid": rid, "status": status, "created": created, "modified": modified}
+        shown: Record = dict.fromkeys(self.fields) | stored | numbers
+        return shown
 
     def over(self, stored: Record, event: Record) -> Record:
         """Return the stored fields with those that *event* gives over them, but for the address."""
