@@ -22,7 +22,7 @@ from schemas.varint import encode_bytes, encode_long
 from streams.core.changelog import META_KEY, RECIPIENT_FRAME
 from streams.core.partition import FOLD_VERSION
 from streams.core.recipient_batches import NewRecipients
-from streams.core.recipients import pack
+from streams.core.recipients import dates_of, pack
 from streams.worker.admin import topic_shapes
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _recipients(known: int) -> Iterator[Record]:
         key = recipient_key(ORGID, email)
         stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
         written[partition_of_rid(rid)].add(
-            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored)
+            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored, dates_of(1))
         )
         if (number + 1) % _TRANSACTION == 0 or number == known - 1:
             for partition, each in enumerate(written):

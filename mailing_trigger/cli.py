@@ -13,6 +13,7 @@ from mailing_trigger.commands import (
     checks,
     credentials,
     mailings,
+    recipients,
     serve,
     topics,
 )
@@ -54,6 +55,7 @@ def about() -> None:
 serve.register(app)
 calls.register(app)
 mailings.register(app)
+recipients.register(app)
 topics.register(app)
 credentials.register(app)
 checks.register(app)

@@ -14,9 +14,12 @@ from producers.errors import (
     NotAcknowledged,
     NotSetUp,
     Overloaded,
+    RecipientRefused,
     TriggerRejected,
     UnknownMailing,
+    UnknownRecipient,
 )
+from producers.recipients import RecipientView
 from producers.settings import ClientSettings
 from producers.sync import SyncTriggerClient
 
@@ -34,8 +37,11 @@ __all__ = [
     "NotSetUp",
     "Overloaded",
     "PendingPage",
+    "RecipientRefused",
+    "RecipientView",
     "SyncTriggerClient",
     "TriggerClient",
     "TriggerRejected",
     "UnknownMailing",
+    "UnknownRecipient",
 ]

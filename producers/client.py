@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from producers.bulk import blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
+from producers.contract.changes import Change, Who, change_of
 from producers.contract.entries import KnownEntry
 from producers.contract.mailing_calls import FIRST
 from producers.contract.recipients import read_recipients
@@ -20,11 +21,12 @@ from producers.control import (
     MailingView,
     PendingPage,
 )
-from producers.errors import TriggerRejected, UnknownMailing
+from producers.errors import RecipientRefused, TriggerRejected, UnknownMailing
 from producers.events import NO_REPLY, EventWriter
 from producers.exchange import Exchange, unavailable
 from producers.in_flight import InFlight
 from producers.outgoing import slices
+from producers.recipients import RecipientCalls, RecipientView
 from producers.waiting import Waiting
 from schemas.ids import partition_of_rid
 from schemas.records import (
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from producers.outgoing import Slice
     from producers.settings import ClientSettings
 
-__all__ = ["Invocation", "MailingView", "Result", "TriggerClient"]
+__all__ = ["Invocation", "MailingView", "RecipientView", "Result", "TriggerClient"]
 
 T = TypeVar("T")
 
@@ -74,6 +76,7 @@ class TriggerClient:
 
     _exchange: Exchange
     _control: Control
+    _recipients: RecipientCalls
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
@@ -85,6 +88,7 @@ class TriggerClient:
     async def __aenter__(self) -> Self:
         self._exchange = await Exchange.open(self.settings)
         self._control = Control(self._exchange)
+        self._recipients = RecipientCalls(self._exchange)
         return self
 
     async def __aexit__(
@@ -258,6 +262,40 @@ class TriggerClient:
         """Return a page of an organisation's mailings in the order of their mid."""
         return await self._control.mailings(orgid, after_mid, limit)
 
+    async def recipient(
+        self, orgid: int, *, rid: int | None = None, email: str | None = None
+    ) -> RecipientView:
+        """Return the recipient of that *rid* or *email*, as it is stored; UnknownRecipient.
+
+        It is as of everything acknowledged before.
+        """
+        _one_of(rid, email)
+        return await self._recipients.read(orgid, Who(rid, email))
+
+    async def change_recipient(
+        self,
+        orgid: int,
+        fields: Mapping[str, object],
+        *,
+        rid: int | None = None,
+        email: str | None = None,
+    ) -> RecipientView:
+        """Change what is stored of a recipient, and return it as it is then.
+
+        *fields* are named as in a call, with `status` 0 to unsubscribe; others stay as they are.
+        An unsubscription takes back the messages that wait. UnknownRecipient; RecipientRefused
+        names what is wrong.
+        """
+        _one_of(rid, email)
+        change, errors = change_of(fields, Who(rid, email))
+        if change is None:
+            raise RecipientRefused(errors)
+        return await self.submit_change(orgid, change)
+
+    async def submit_change(self, orgid: int, change: Change) -> RecipientView:
+        """Produce *change*, once read, and return the recipient as it is then."""
+        return await self._recipients.change(orgid, change)
+
     def _checked(self, request_id: str | None) -> str:
         if request_id is None:
             return f"{self._name}{next(self._calls):x}"
@@ -304,6 +342,11 @@ class TriggerClient:
             reply_partition=reply_partition,
         )
         return slices(call.entries, writer, orgid=orgid, partitions=self._exchange.partitions)
+
+
+def _one_of(rid: int | None, email: str | None) -> None:
+    if (rid is None) == (email is None):
+        raise ValueError("a recipient is named by rid or by email")
 
 
 def _refusals(call: TriggerCall, refused: Mapping[int, Result]) -> list[EntryError]:

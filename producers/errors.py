@@ -7,6 +7,8 @@ ClientError
 ├── Overloaded       too much is in flight already; nothing was produced
 ├── TriggerRejected  some entries of a call have no ID; the others were added
 ├── UnknownMailing   there is no such mailing
+├── UnknownRecipient there is no such recipient
+├── RecipientRefused a recipient cannot be changed so; nothing was changed
 ├── ControlRefused   the mailing's state or type forbids the step
 └── NotAcknowledged  no answer in time
 """
@@ -76,6 +78,24 @@ class UnknownMailing(ClientError):
         super().__init__(f"organisation {orgid} has no mailing {mid}")
         self.orgid = orgid
         self.mid = mid
+
+
+class UnknownRecipient(ClientError):
+    """There is no such recipient in this organisation; who was asked for is not repeated."""
+
+    def __init__(self, *, orgid: int) -> None:
+        super().__init__(f"organisation {orgid} has no such recipient")
+        self.orgid = orgid
+
+
+class RecipientRefused(ClientError):
+    """A recipient cannot be changed so; nothing of it was changed."""
+
+    def __init__(self, errors: Sequence[EntryError]) -> None:
+        first = errors[0]
+        field = f"{first.field}: " if first.field else ""
+        super().__init__(f"{field}{first.code}, {first.detail}")
+        self.errors = tuple(errors)
 
 
 class ControlRefused(ClientError):

@@ -1,7 +1,7 @@
 """Read the first fields of a framed event without decoding the rest of it.
 
 Sound because Avro writes fields one after another without marks, and because every schema of an
-event begins alike: orgid, mid, request_id, index.
+event begins alike: orgid, the mailing's or recipient's number, request_id, index.
 """
 
 from __future__ import annotations

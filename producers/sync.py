@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from producers.client import Result
     from producers.contract.entries import TriggerCall
     from producers.control import Invocation, MailingView, PendingPage, Place
+    from producers.recipients import RecipientView
     from producers.settings import ClientSettings
     from schemas.records import MailingPhase
 
@@ -168,6 +169,23 @@ class SyncTriggerClient:
     def mailings(self, orgid: int, after_mid: int = 0, limit: int = MAX_PAGE) -> list[MailingView]:
         """See `TriggerClient.mailings`."""
         return self._run(self._client.mailings(orgid, after_mid, limit))
+
+    def recipient(
+        self, orgid: int, *, rid: int | None = None, email: str | None = None
+    ) -> RecipientView:
+        """See `TriggerClient.recipient`."""
+        return self._run(self._client.recipient(orgid, rid=rid, email=email))
+
+    def change_recipient(
+        self,
+        orgid: int,
+        fields: Mapping[str, object],
+        *,
+        rid: int | None = None,
+        email: str | None = None,
+    ) -> RecipientView:
+        """See `TriggerClient.change_recipient`."""
+        return self._run(self._client.change_recipient(orgid, fields, rid=rid, email=email))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -9,8 +9,11 @@ RECIPIENT_TRIGGERED: Final = "RecipientTriggered"
 MAILING_DEFINED: Final = "MailingDefined"
 MAILING_INVOKED: Final = "MailingInvoked"
 MAILING_QUERIED: Final = "MailingQueried"
+RECIPIENT_QUERIED: Final = "RecipientQueried"
+RECIPIENT_CHANGED: Final = "RecipientChanged"
 ACKNOWLEDGEMENT: Final = "Acknowledgement"
 MAILING_ANSWER: Final = "MailingAnswer"
+RECIPIENT_ANSWER: Final = "RecipientAnswer"
 RECIPIENT_SEND: Final = "RecipientSend"
 DEAD_LETTER: Final = "DeadLetter"
 RECIPIENT_STATE: Final = "RecipientState"
@@ -28,8 +31,11 @@ NAMES: Final = (
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
+    RECIPIENT_QUERIED,
+    RECIPIENT_CHANGED,
     ACKNOWLEDGEMENT,
     MAILING_ANSWER,
+    RECIPIENT_ANSWER,
     RECIPIENT_SEND,
     DEAD_LETTER,
     RECIPIENT_STATE,
@@ -82,6 +88,16 @@ class ControlOutcome(IntEnum):
     UNKNOWN_MAILING = 1
     WRONG_STATE = 2
     NOT_TRIGGERED = 3
+    FAILED = 4
+
+
+class RecipientOutcome(IntEnum):
+    """What became of a question about a recipient, or of a change."""
+
+    DONE = 0
+    UNKNOWN_RECIPIENT = 1
+    EMAIL_MISMATCH = 2
+    TOO_LARGE = 3
     FAILED = 4
 
 

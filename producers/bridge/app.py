@@ -20,6 +20,7 @@ from producers.bridge.limits import Admission
 from producers.bridge.mailings import Mailings
 from producers.bridge.metrics import Metrics
 from producers.bridge.readiness import Readiness
+from producers.bridge.recipients import Recipients
 from producers.bridge.resources import Measured, Resource
 from producers.bridge.states import States
 from producers.bridge.trigger import Trigger
@@ -73,6 +74,7 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
     readiness = Readiness(client)
     trigger = Trigger(client, admission, readiness, metrics)
     mailings = Mailings(client, admission)
+    recipients = Recipients(client, admission)
     authenticator = (
         Authenticator(CredentialsFile(settings.credentials)) if settings.credentials else None
     )
@@ -99,6 +101,7 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
         _route("/v3.7/mailing/invoke", {"POST": mailings.invoke}),
         _route("/v3.7/mailing/pending", {"GET": mailings.pending}),
         *_state_routes(States(client, admission)),
+        _route("/v3.7/recipient", {"GET": recipients.read, "PUT": recipients.change}),
         _route("/healthz", {"GET": healthz}),
         _route("/readyz", {"GET": readyz}),
         _route("/metrics", {"GET": exposition}),

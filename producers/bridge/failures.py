@@ -19,13 +19,19 @@ from producers.errors import (
     LogUnavailable,
     NotAcknowledged,
     Overloaded,
+    RecipientRefused,
     UnknownMailing,
+    UnknownRecipient,
 )
 from schemas.records import ControlOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
+
+    from producers.contract.errors import EntryError
 
 log = logging.getLogger("mailing_trigger.bridge")
 
@@ -59,6 +65,10 @@ def _of_the_client(exc: ClientError) -> Problem:
             return Problem(503, "LOG_UNAVAILABLE", f"the log does not answer; {added} added")
         case UnknownMailing():
             return Problem(404, Code.INVALID_MAILING, "no such mailing")
+        case UnknownRecipient():
+            return Problem(404, Code.UNKNOWN_RECIPIENT, "no such recipient")
+        case RecipientRefused(errors=errors):
+            return _of_a_recipient(errors)
         case ControlRefused(outcome=ControlOutcome.WRONG_STATE, state=state):
             members = {"state": state and state.lower()}
             return Problem(409, "WRONG_STATE", "the mailing's state forbids it", members=members)
@@ -69,6 +79,13 @@ def _of_the_client(exc: ClientError) -> Problem:
             return Problem(504, Code.NOT_ACKNOWLEDGED, detail)
         case _:
             return Problem(500, "INTERNAL_ERROR", "the processor failed; the dead letters say why")
+
+
+def _of_a_recipient(errors: Sequence[EntryError]) -> Problem:
+    first = errors[0]
+    status = {Code.UNKNOWN_RECIPIENT: 404, Code.ADDRESS_FIXED: 409}.get(Code(first.code), 422)
+    field = f"{first.field}: " if first.field else ""
+    return Problem(status, first.code, f"{field}{first.detail}", members={"errors": errors})
 
 
 def refusal(exc: Exception) -> Response:

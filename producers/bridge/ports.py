@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from producers.contract.changes import Change
     from producers.contract.entries import TriggerCall
     from producers.control import Invocation, MailingView, PendingPage, Place
+    from producers.recipients import RecipientView
     from schemas.records import Channel, DedupPolicy, MailingPhase, Outcome, UnknownRecipients
 
 
@@ -48,3 +50,9 @@ class Client(Protocol):
     async def mailing(self, orgid: int, mid: int) -> MailingView: ...
 
     async def mailings(self, orgid: int, after_mid: int, limit: int) -> Sequence[MailingView]: ...
+
+    async def recipient(
+        self, orgid: int, *, rid: int | None, email: str | None
+    ) -> RecipientView: ...
+
+    async def submit_change(self, orgid: int, change: Change) -> RecipientView: ...

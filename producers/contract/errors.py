@@ -31,6 +31,8 @@ class Code(StrEnum):
     INVALID_MAILING = "INVALID_MAILING"
     MAILING_CLOSED = "MAILING_CLOSED"
     NOT_TRIGGERED = "NOT_TRIGGERED"
+    # A recipient cannot be changed so (409)
+    ADDRESS_FIXED = "ADDRESS_FIXED"  # its address is another one, and never changes
     # An entry is unacceptable (422; 404 when the body is that one entry)
     INVALID_ENTRY = "INVALID_ENTRY"  # neither a rid nor an object
     ENTRY_TOO_LARGE = "ENTRY_TOO_LARGE"  # would not fit an event

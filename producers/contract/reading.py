@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from producers.contract import fields
 from producers.contract.entries import Entry, KnownEntry, OnTheFlyEntry, TriggerCall
@@ -25,6 +25,14 @@ _OVERHEAD_BYTES = 2048
 MAX_ENTRY_BYTES = MAX_EVENT_BYTES - _OVERHEAD_BYTES
 # An entry of thousands of bad fields is not worth an error for each.
 MAX_ERRORS_AN_ENTRY = 8
+
+
+class Said(NamedTuple):
+    """The accepted fields of one recipient: those that say who it is, and those stored of it."""
+
+    who: Mapping[str, object]
+    context: bytes
+    profile: Mapping[str, object]
 
 
 @dataclass(slots=True)
@@ -49,6 +57,12 @@ class Reading:
 
     def add(self, index: int, members: Iterable[tuple[str, V]], source: Source[V]) -> None:
         """Add the entry that *members* make, or an error for each that is unacceptable."""
+        said = self.read(index, members, source)
+        if said is not None:
+            self.entries.append(_entry(index, *said))
+
+    def read(self, index: int, members: Iterable[tuple[str, V]], source: Source[V]) -> Said | None:
+        """Return what *members* say; None after an error for each that is unacceptable."""
         who: dict[str, object] = {}
         profile: dict[str, object] = {}
         context = b""
@@ -78,18 +92,18 @@ class Reading:
                 self.refuse(index, refused)
                 errors += 1
                 if errors == MAX_ERRORS_AN_ENTRY:
-                    return
+                    return None
         if errors:
-            return
+            return None
         if not source.bounded and _size(context, profile) > MAX_ENTRY_BYTES:
             raise too_large()
-        self.entries.append(_entry(index, who, context, profile))
+        return Said(who, context, profile)
 
 
 def _entry(
     index: int, who: Mapping[str, object], context: bytes, profile: Mapping[str, object]
 ) -> Entry:
-    email = _address(who)
+    email = address_of(who)
     rid = cast("int | None", who.get("rid"))
     if rid is not None:
         # A status beside a rid changes nothing: the message goes by the stored one.
@@ -101,7 +115,8 @@ def _entry(
     return OnTheFlyEntry(index, email, status, context, write_profile(profile))
 
 
-def _address(who: Mapping[str, object]) -> str | None:
+def address_of(who: Mapping[str, object]) -> str | None:
+    """Return the address that a recipient's fields make, if they make one."""
     email = cast("str | None", who.get("email"))
     local = cast("str | None", who.get("localPart"))
     domain = cast("str | None", who.get("domainName"))

@@ -33,13 +33,19 @@ _BOM = b"\xef\xbb\xbf"
 def read_call(body: bytes, *, content_type: str | None) -> TriggerCall:
     """Return what *body* says; raise ContractError when it cannot be read as a whole."""
     kind = media.kind_of(content_type)
+    body = text_of(body)
+    return _read_form(body) if kind is media.Kind.FORM else _read_json(body)
+
+
+def text_of(body: bytes) -> bytes:
+    """Return *body* without a byte order mark; ContractError when it is too long or not UTF-8."""
     if len(body) > MAX_BODY_BYTES:
         detail = f"a body has at most {MAX_BODY_BYTES // MIB} MiB"
         raise ContractError(413, Code.BODY_TOO_LARGE, detail)
     body = body.removeprefix(_BOM)
     if not body.isascii():
         _check_utf8(body)
-    return _read_form(body) if kind is media.Kind.FORM else _read_json(body)
+    return body
 
 
 def read_recipients(recipients: Iterable[int | Mapping[str, object]]) -> TriggerCall:

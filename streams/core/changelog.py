@@ -3,8 +3,8 @@
 Keys are readable bytes: ``b:<rid>`` the batch of recipients that begins with this one,
 ``m:<orgid>:<mid>`` a mailing, ``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending
 messages, ``x:<offset>`` a dead-lettered event, ``meta`` how far the state goes; ``r:<log key>`` a
-recipient with a record of its own, as earlier releases wrote them. Values are always in
-single-object framing: nobody else reads this topic, and a restore must not depend on a registry.
+recipient that was written again, whose batch came before. Values are always in single-object
+framing: nobody else reads this topic, and a restore must not depend on a registry.
 """
 
 from __future__ import annotations
@@ -50,8 +50,11 @@ def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
 def seal(state: PartitionState, effects: Effects) -> None:
     """End a transaction's records: recipients, messages, mailings, then how far the state goes."""
     effects.state += effects.recipients.records()
-    for (queue_id, base_offset), batch in state.journals[-1].added.items():
-        effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
+    effects.state += [(b"r:" + key, value) for key, value in effects.changed.items()]
+    journal = state.journals[-1]
+    for batches in (journal.added, journal.rewritten):
+        for (queue_id, base_offset), batch in batches.items():
+            effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
     for orgid, mid in state.journals[-1].mailings:
         record = asdict(state.mailings[orgid, mid])
         key = b"m:%d:%d" % (orgid, mid)

@@ -40,12 +40,13 @@ class Replies:
 class Effects:
     """What belongs into one transaction of one partition, and the replies that precede it.
 
-    *recipients* are those it created; *state* are changelog records (key, value or None for a
-    deletion) in the order they were decided, and all there are once sealed; *sends* are
-    (key, record).
+    *recipients* are those it created, *changed* by log key those it wrote again, which may be the
+    same; *state* are changelog records (key, value or None for a deletion) in the order they were
+    decided, and all there are once sealed; *sends* are (key, record).
     """
 
     recipients: NewRecipients = field(default_factory=NewRecipients)
+    changed: dict[bytes, bytes] = field(default_factory=dict)
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)

@@ -13,6 +13,8 @@ from schemas.records import (
     MAILING_QUERIED,
     MAILING_SWITCHED,
     PENDING_QUERIED,
+    RECIPIENT_CHANGED,
+    RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
     Status,
 )
@@ -23,7 +25,7 @@ from streams.core.messages import check_profile
 
 _SINGLE_OBJECT = Codec()
 _EVENT_FRAME = _SINGLE_OBJECT.framing.prefixes[RECIPIENT_TRIGGERED]
-_CONTROL = frozenset(
+_OF_A_MAILING = frozenset(
     {MAILING_DEFINED, MAILING_INVOKED, MAILING_QUERIED, MAILING_SWITCHED, PENDING_QUERIED}
 )
 _MAX_ADDRESS_CHARS = 254
@@ -31,6 +33,7 @@ _MAX_INT = 2**31 - 1
 # Below this many bytes, its length among them, a request's id has few enough characters.
 _MAX_REQUEST_BYTES = MAX_REQUEST_ID_CHARS
 _STATUSES = frozenset(map(int, Status))
+_OF_A_RECIPIENT = frozenset({RECIPIENT_QUERIED, RECIPIENT_CHANGED})
 
 
 class Trigger(NamedTuple):
@@ -46,10 +49,15 @@ class Trigger(NamedTuple):
 
 
 class Control(NamedTuple):
-    """A control or query event: which one, and its fields."""
+    """Any other event: which one, and its fields."""
 
     name: str
     fields: Record
+
+    @property
+    def of_a_recipient(self) -> bool:
+        """Whether it is about a recipient rather than a mailing."""
+        return self.name in _OF_A_RECIPIENT
 
 
 class EventReader:
@@ -94,7 +102,10 @@ class EventReader:
         if writer.name == RECIPIENT_TRIGGERED:
             # An old release's event, or one under another registry's text: brought up to date.
             return self.read(_SINGLE_OBJECT.encode(RECIPIENT_TRIGGERED, fields))
-        if writer.name not in _CONTROL:
+        if writer.name in _OF_A_RECIPIENT:
+            status = fields.get("status", Status.NOT_GIVEN)
+            _check_recipient(fields["rid"], status, fields["email"])
+        elif writer.name not in _OF_A_MAILING:
             raise BadRecord("NOT_AN_EVENT", f"a {writer.name} does not belong on this topic")
         _check_call(fields["orgid"], fields["index"], fields["reply_partition"])
         _check_request_id(fields["request_id"])
@@ -108,14 +119,20 @@ class EventReader:
         if len(request) > _MAX_REQUEST_BYTES:
             _check_request_id(decode_text(request))
         _check_call(orgid, entry, reply_partition)
-        if mid < 1 or rid < 0 or status not in _STATUSES:
-            raise BadRecord("BAD_FIELD", "mid, rid or status is out of range")
-        if not email.isprintable() or len(email) > _MAX_ADDRESS_CHARS:
-            raise BadRecord("BAD_ADDRESS", "the address is too long or has control characters")
+        if mid < 1:
+            raise BadRecord("BAD_FIELD", "mid is out of range")
+        _check_recipient(rid, status, email)
         # The fold carries the profile as bytes, so it must not carry what nobody can read later.
         if not profile_is_sound(value, at):
             check_profile(value, at)
         return Trigger(head, value, value[stored_at:])
+
+
+def _check_recipient(rid: int, status: int, email: str) -> None:
+    if rid < 0 or status not in _STATUSES:
+        raise BadRecord("BAD_FIELD", "rid or status is out of range")
+    if not email.isprintable() or len(email) > _MAX_ADDRESS_CHARS:
+        raise BadRecord("BAD_ADDRESS", "the address is too long or has control characters")
 
 
 def _check_call(orgid: int, entry: int, reply_partition: int) -> None:

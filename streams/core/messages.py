@@ -15,10 +15,10 @@ from schemas.records import PENDING_STATE, RECIPIENT_TRIGGERED, Channel
 from schemas.varint import decode_long, encode_bytes, encode_long
 from streams.core.heads import read_head
 from streams.core.queues import Batch
-from streams.core.recipients import unpack
+from streams.core.recipients import stored_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from streams.core.queues import Message, QueueId
 
@@ -74,7 +74,7 @@ def sends_of(
     head = read_head(event, SINGLE_OBJECT_BYTES)
     rest = event[head.stored_at :]
     if recipient:
-        rest = _over(unpack(recipient).stored, rest)
+        rest = _over(stored_of(recipient), rest)
     send_id = b"%d:%d:%d" % (rid, partition, offset)
     fields = (
         encode_long(orgid),
@@ -112,12 +112,22 @@ def _over(stored: bytes, called: bytes) -> bytes:
     call_profile = called[at + length :]
     if call_profile == EMPTY_PROFILE:
         return stored
+    fields = _profile(call_profile)
+    return with_fields(stored, fields, but_no_sms=True)
+
+
+def with_fields(stored: bytes, fields: Mapping[str, Any], *, but_no_sms: bool = False) -> bytes:
+    """Return a stored address and profile with *fields* over its own; None is as absent.
+
+    Names in `profileData` are fields of their own. With *but_no_sms* who opted out stays out.
+    """
     length, at = decode_long(stored, 0)
     merged = _profile(stored[at + length :])
-    for name, field in _profile(call_profile).items():
+    opted_out = but_no_sms and merged["smsSubscribed"] is False
+    for name, field in fields.items():
         if name == "profileData" and field is not None:
             merged[name] = (merged[name] or {}) | field
-        elif field is not None and not (name == "smsSubscribed" and merged[name] is False):
+        elif field is not None and not (opted_out and name == "smsSubscribed"):
             merged[name] = field
     out = BytesIO()
     out.write(stored[: at + length])

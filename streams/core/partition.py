@@ -89,7 +89,8 @@ class Journal:
     """What one transaction did so far, and so how to undo it.
 
     *joined* is each queue's batch that the next message joins; *added* are all batches begun here
-    and not drained here as well, *drained* those of earlier transactions.
+    and not drained here as well, *drained* those of earlier transactions. *rewritten* stand in the
+    places of batches of earlier transactions, *replaced* are these.
     """
 
     seq: int
@@ -98,6 +99,8 @@ class Journal:
     joined: dict[QueueId, Batch] = field(default_factory=dict)
     added: dict[tuple[QueueId, int], Batch] = field(default_factory=dict)
     drained: list[tuple[QueueId, Batch]] = field(default_factory=list)
+    rewritten: dict[tuple[QueueId, int], Batch] = field(default_factory=dict)
+    replaced: list[tuple[QueueId, Batch]] = field(default_factory=list)
 
 
 class PartitionState:
@@ -176,8 +179,42 @@ class PartitionState:
             del self.queues[queue_id]
         if journal.added.pop((queue_id, base_offset), None) is not None:
             return batch, False
+        journal.rewritten.pop((queue_id, base_offset), None)
         journal.drained.append((queue_id, batch))
         return batch, True
+
+    def replace_batch(self, queue_id: QueueId, batch: Batch) -> bool:
+        """Put *batch* in the place of the one of its base offset; an empty one is forgotten.
+
+        Returns whether the changelog has to delete it.
+        """
+        queue, journal = self.queues[queue_id], self.journals[-1]
+        place = (queue_id, batch.base_offset)
+        before = queue.batches[batch.base_offset]
+        if journal.joined.get(queue_id) is before:
+            del journal.joined[queue_id]
+            if batch.count:
+                journal.joined[queue_id] = batch
+        ours = journal.added if place in journal.added else journal.rewritten
+        if ours is journal.rewritten and place not in ours:
+            journal.replaced.append((queue_id, before))
+        if batch.count:
+            queue.batches[batch.base_offset] = ours[place] = batch
+            return False
+        ours.pop(place, None)
+        del queue.batches[batch.base_offset]
+        if not queue.batches:
+            del self.queues[queue_id]
+        return ours is journal.rewritten
+
+    def open_queues(self, orgid: int) -> list[tuple[Mailing, Queue]]:
+        """Return the queues of an organisation that messages may still join."""
+        return [
+            (mailing, queue)
+            for (owner, mid, invocation), queue in self.queues.items()
+            if owner == orgid
+            and (mailing := self.mailings[owner, mid]).invocation + 1 == invocation
+        ]
 
     def waiting(self) -> list[Mailing]:
         """Return the mailings that a timer may invoke: something waits in their open queue."""
@@ -228,6 +265,11 @@ class PartitionState:
         for queue_id, batch in reversed(journal.drained):
             rest = self.queues.get(queue_id, Queue())
             self.queues[queue_id] = Queue({batch.base_offset: batch} | rest.batches, rest.seen)
+        for queue_id, batch in journal.replaced:
+            queue = self.open_queue(queue_id)
+            queue.batches[batch.base_offset] = batch
+            queue.batches = dict(sorted(queue.batches.items()))
+            reopened.add(queue_id[:2])
         for ident in reopened:
             mailing = self.mailings[ident]
             open_queue = self.queues.get(mailing.queue_id)

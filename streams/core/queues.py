@@ -31,7 +31,8 @@ class Batch:
     """*count* messages in the order of the log, as Avro writes an array's items.
 
     While its transaction is open they are *items*, written as they come, so that the event is not
-    kept besides. Sealed they are the changelog's *record*, from *items_at* on.
+    kept besides. Sealed they are the changelog's *record*, from *items_at* on. *rids* are those of
+    the first *indexed* messages, which take *indexed_bytes*.
     """
 
     base_offset: int
@@ -40,6 +41,9 @@ class Batch:
     items: BytesWriter = field(default_factory=BytesWriter)
     record: bytes = b""
     items_at: int = 0
+    rids: set[bytes] = field(default_factory=set)
+    indexed: int = 0
+    indexed_bytes: int = 0
 
     def add(self, offset: int, rid_bytes: bytes, recipient: bytes, event: bytes) -> None:
         """Add a message; *recipient* is empty when the event created it."""
@@ -60,6 +64,23 @@ class Batch:
         self.items_at = len(head)
         self.items = BytesWriter()
         return self.record
+
+    def is_for(self, rid_bytes: bytes) -> bool:
+        """Whether a message is for that recipient; who asks for one asks for others, too.
+
+        So what has to be read for the answer is remembered.
+        """
+        if self.indexed < self.count:
+            items = self.record or self.items.getvalue()
+            at = self.items_at + self.indexed_bytes
+            for _ in range(self.count - self.indexed):
+                _, rid_at = decode_long(items, at)
+                _, at = decode_long(items, rid_at)
+                self.rids.add(items[rid_at:at])
+                _, at = span_of(items, at)
+                _, at = span_of(items, at)
+            self.indexed, self.indexed_bytes = self.count, at - self.items_at
+        return rid_bytes in self.rids
 
     def __len__(self) -> int:
         """Return how many messages there are."""

@@ -25,11 +25,16 @@ _HEAD = slice(SINGLE_OBJECT_BYTES, SINGLE_OBJECT_BYTES + 8)
 
 
 class Known(NamedTuple):
-    """A recipient this partition has: *stored* is its address and profile, as Avro writes them."""
+    """A recipient this partition has: *stored* is its address and profile, as Avro writes them.
+
+    *created* and *modified* are log times in ms; 0: unknown, and not since it was created.
+    """
 
     rid: int
     status: int
     stored: bytes
+    created: int
+    modified: int
 
 
 class Mark(NamedTuple):
@@ -89,16 +94,51 @@ class RecipientTable(Protocol):
         """Forget what all open transactions wrote."""
 
 
-def pack(frame: bytes, rid_bytes: bytes, status: int, stored: bytes) -> bytes:
+def pack(frame: bytes, rid_bytes: bytes, status: int, stored: bytes, dates: bytes) -> bytes:
     """Return a framed RecipientState; *rid_bytes* is the rid as Avro writes it."""
-    return b"%b%b%b%b" % (frame, rid_bytes, encode_long(status), stored)
+    return b"%b%b%b%b%b" % (frame, rid_bytes, encode_long(status), stored, dates)
+
+
+def dates_of(created: int, modified: int = 0) -> bytes:
+    """Return the end of a RecipientState; a record of the log without a time has a negative one."""
+    return encode_long(max(created, 0)) + encode_long(max(modified, 0))
 
 
 def unpack(value: bytes) -> Known:
     """Return what a framed RecipientState says."""
     rid, at = decode_long(value, SINGLE_OBJECT_BYTES)
     status, at = decode_long(value, at)
-    return Known(rid, status, value[at:])
+    end = _dates_at(value)
+    created, modified_at = decode_long(value, end)
+    modified, _ = decode_long(value, modified_at)
+    return Known(rid, status, value[at:end], created, modified)
+
+
+def head_of(value: bytes) -> tuple[int, int]:
+    """Return rid and status alone."""
+    rid, at = decode_long(value, SINGLE_OBJECT_BYTES)
+    return rid, decode_long(value, at)[0]
+
+
+def stored_of(value: bytes) -> bytes:
+    """Return the address and profile alone."""
+    _, at = decode_long(value, SINGLE_OBJECT_BYTES)
+    _, at = decode_long(value, at)
+    return value[at : _dates_at(value)]
+
+
+def _dates_at(value: bytes) -> int:
+    """Return where the two numbers at the end of a RecipientState begin.
+
+    Read backwards, so that the profile need not be read: it ends with the end of a map or with the
+    mark of an absent one, both 0, and of a number's bytes only the last is below 0x80.
+    """
+    at = len(value) - 1
+    for _ in range(2):
+        at -= 1
+        while value[at] & 0x80:
+            at -= 1
+    return at + 1
 
 
 def email_of(stored: bytes) -> str:

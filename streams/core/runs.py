@@ -32,6 +32,7 @@ from streams.core.errors import StateError
 from streams.core.heads import is_plain, profile_ends
 from streams.core.phases import TAKES_TRIGGERS
 from streams.core.queues import BATCH_BYTES
+from streams.core.recipients import dates_of
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -100,11 +101,14 @@ def fold_run(
     high: i64
     count: i64 = len(records)
     last = state.applied
+    # Many records have one time: that of the request that brought them.
+    dated = -1
+    dates = b""
     # Everything is read and decided before the first write, so that leaving the loop, also by an
     # exception, leaves no trace of the record at hand.
     try:
         while index < count:
-            offset, key, value, _ = records[index]
+            offset, key, value, log_time_ms = records[index]
             if key is None or value is None or offset <= last or not value.startswith(head):
                 break
             # The request's id, and the entry's place in its call.
@@ -201,11 +205,15 @@ def fold_run(
                 if same is not None:
                     seen.add(same)
                 if recipient is None:
+                    if log_time_ms != dated or not dates:
+                        dated = log_time_ms
+                        dates = dates_of(dated)
                     written.truncate(0)
                     written.write(RECIPIENT_FRAME)
                     written.write(rid_bytes)
                     written.write(status)
                     written.write(stored)
+                    written.write(dates)
                     recipient = written.getvalue()
                     put(key, recipient, rid)
                     new.add(key, recipient)

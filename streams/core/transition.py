@@ -13,6 +13,7 @@ from streams.core.drain import drain
 from streams.core.effects import DeadLetter, Effects
 from streams.core.errors import StateError
 from streams.core.events import Control, EventReader, Trigger
+from streams.core.recipient_change import RecipientFold
 from streams.core.runs import fold_run
 from streams.core.trigger import acknowledge, apply_trigger
 
@@ -38,7 +39,9 @@ class Fold:
         self.state = state
         self._reader = EventReader(framing)
         self._framing = framing
-        self._control = ControlFold(state, Codec(framing))
+        codec = Codec(framing)
+        self._control = ControlFold(state, codec)
+        self._recipients = RecipientFold(state, codec)
 
     def learn_framing(self) -> None:
         """Look at the framing again, after it learnt a schema."""
@@ -72,7 +75,9 @@ class Fold:
                 event = self._reader.read(value)
                 _refuse_poison(offset, poison)
                 if isinstance(event, Trigger):
-                    apply_trigger(state, event, offset, key, effects)
+                    apply_trigger(state, event, (offset, log_time_ms), key, effects)
+                elif event.of_a_recipient:
+                    self._recipients.apply(event.name, event.fields, key, log_time_ms, effects)
                 else:
                     self._control.apply(event.name, event.fields, (offset, log_time_ms), effects)
             except UnknownFraming as exc:
@@ -112,7 +117,8 @@ class Fold:
         if isinstance(event, Trigger):
             acknowledge(effects, event, Outcome.FAILED)
         elif event is not None:
-            self._control.fail(event.fields, effects)
+            fold = self._recipients if event.of_a_recipient else self._control
+            fold.fail(event.fields, effects)
 
 
 def _refuse_poison(offset: int, poison: Mapping[int, str]) -> None:

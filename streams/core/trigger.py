@@ -12,7 +12,7 @@ from schemas.varint import encode_long
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import dedup_key
 from streams.core.phases import TAKES_TRIGGERS
-from streams.core.recipients import email_of, pack, unpack
+from streams.core.recipients import dates_of, email_of, head_of, pack, stored_of
 
 if TYPE_CHECKING:
     from streams.core.effects import Effects
@@ -28,10 +28,18 @@ _NOT_GIVEN, _SUBSCRIBED, _UNSUBSCRIBED = map(
 
 
 def apply_trigger(
-    state: PartitionState, trigger: Trigger, offset: int, key: bytes | None, effects: Effects
+    state: PartitionState,
+    trigger: Trigger,
+    at: tuple[int, int],
+    key: bytes | None,
+    effects: Effects,
 ) -> None:
-    """Fold one trigger: decide everything first, then write, so that a failure leaves no trace."""
-    _check_key(state, trigger, key)
+    """Fold one trigger; *at* is its (offset, log time in ms).
+
+    Everything is decided first, then written, so that a failure leaves no trace.
+    """
+    head = trigger.head
+    check_key(state, head.orgid, head.rid, head.email, key)
     mailing = state.mailings.get((trigger.head.orgid, trigger.head.mid))
     if mailing is None:
         acknowledge(effects, trigger, Outcome.UNKNOWN_MAILING)
@@ -41,21 +49,19 @@ def apply_trigger(
         _reject(state, mailing, effects, trigger, closed)
         return
     if trigger.head.rid:
-        _trigger_by_rid(state, mailing, trigger, offset, effects)
+        _trigger_by_rid(state, mailing, trigger, at[0], effects)
     else:
-        _trigger_by_address(state, mailing, trigger, offset, key or b"", effects)
+        _trigger_by_address(state, mailing, trigger, at, key or b"", effects)
 
 
-def _check_key(state: PartitionState, trigger: Trigger, key: bytes | None) -> None:
-    if trigger.head.rid:
-        fits = (
-            key == rid_key(trigger.head.orgid, trigger.head.rid)
-            and partition_of_rid(trigger.head.rid) == state.partition
-        )
-    elif "@" not in trigger.head.email:
+def check_key(state: PartitionState, orgid: int, rid: int, email: str, key: bytes | None) -> None:
+    """Raise BadRecord unless *key* is the one of an event about this recipient."""
+    if rid:
+        fits = key == rid_key(orgid, rid) and partition_of_rid(rid) == state.partition
+    elif "@" not in email:
         raise BadRecord("NO_RECIPIENT", "the event names neither a rid nor an address")
     else:
-        fits = key == recipient_key(trigger.head.orgid, trigger.head.email)
+        fits = key == recipient_key(orgid, email)
     if not fits:
         raise BadRecord("FOREIGN_KEY", "the record's key is not that of its recipient")
 
@@ -70,10 +76,11 @@ def _trigger_by_address(
     state: PartitionState,
     mailing: Mailing,
     trigger: Trigger,
-    offset: int,
+    at: tuple[int, int],
     key: bytes,
     effects: Effects,
 ) -> None:
+    offset, log_time_ms = at
     found = state.recipients.get(key)
     if found is not None:
         _add(state, mailing, trigger, offset, found, effects)
@@ -87,7 +94,7 @@ def _trigger_by_address(
     rid = rid_of(offset, state.partition)
     rid_bytes = encode_long(rid)
     status = _SUBSCRIBED if trigger.head.status == _NOT_GIVEN else trigger.head.status
-    value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored)
+    value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored, dates_of(log_time_ms))
     state.touch(mailing)
     outcome = Outcome.CREATED
     if status == _UNSUBSCRIBED:
@@ -112,7 +119,7 @@ def _trigger_by_rid(
     if key is None or found is None or not key.startswith(b"%d:" % trigger.head.orgid):
         _reject(state, mailing, effects, trigger, Outcome.UNKNOWN_RECIPIENT)
     elif trigger.head.email and identity(trigger.head.email) != identity(
-        email_of(unpack(found).stored)
+        email_of(stored_of(found))
     ):
         _reject(state, mailing, effects, trigger, Outcome.EMAIL_MISMATCH)
     else:
@@ -128,7 +135,7 @@ def _add(
     effects: Effects,
 ) -> None:
     """Add a message for a recipient this partition has."""
-    rid, status, _ = unpack(found)
+    rid, status = head_of(found)
     rid_bytes = encode_long(rid)
     same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
     queue = state.queues.get(mailing.queue_id)

@@ -48,6 +48,8 @@ _GATHERED = 32_768
 _BATCH = 2_000
 # Above any rid.
 _NEVER = 2**63
+# What `keep` has from the transactions' own writes.
+_OF_RECIPIENTS = (b"b:", b"r:")
 # What a state has in memory, beside `meta`.
 _IN_MEMORY = (b"m:", b"p:")
 
@@ -190,7 +192,7 @@ class RocksRecipients:
         assert meta is not None  # noqa: S101 - it is never deleted
         writes = self._open[0]
         recipients = zip(map(b"r:".__add__, writes.values), writes.values.values(), strict=True)
-        others = (record for record in rest if record[0][:2] != b"b:")
+        others = (record for record in rest if record[0][:2] not in _OF_RECIPIENTS)
         self._write(chain(recipients, self._index(writes.new), others), (offset, meta))
         self._gathered.add(writes)
         if len(self._gathered.values) >= _GATHERED:

@@ -1,9 +1,10 @@
 """Where retention has taken the log's first events: what the model has to know before the rest.
 
-Recipients never change, so those of deleted events are taken from the changelog, once their rids
-fit. Mailings do change: where each was is found by trying from where it ends where the changelog
-says. What waited in it is not known, so it stays vague until it was cut twice (the first cut may
-be a timer's that came too late): until then a message of a known recipient may be a duplicate.
+Recipients of deleted events are taken from the changelog, once their rids fit; of those who are
+changed in what is left, nothing but the rid. Mailings change too: where each was is found by trying
+from where it ends where the changelog says. What waited in it is not known, so it stays vague until
+it was cut twice (the first cut may be a timer's that came too late): until then a message of a
+known recipient may be a duplicate.
 """
 
 from __future__ import annotations
@@ -50,15 +51,20 @@ class Beginning:
         self._model, self._table, self._records = model, table, records
         self._report, self._begin = report, begin
         self.unclear: list[MailingId] = []
+        # The log keys of changes.
+        self._changed: set[bytes | None] = set()
 
     def give(self, log: Iterable[Raw]) -> None:
         """Give recipients and mailings; *log* is what is left of it."""
-        for key, person in self._table.people():
-            if person["rid"] // 1024 - 1 < self._begin:
-                self._check_rid(key, person)
-                self._model.people[key] = self._model.kept(person["rid"], person["status"], person)
-                self._model.keys[person["rid"]] = key
         events = self._control(log)
+        for key, person in self._table.people():
+            rid = person["rid"]
+            if rid // 1024 - 1 < self._begin:
+                self._check_rid(key, person)
+                self._model.people[key] = self._model.of_state(person)
+                self._model.keys[rid] = key
+                if not self._changed.isdisjoint((key, b"%b:#%d" % (key.partition(b":")[0], rid))):
+                    self._model.unclear.add(key)
         for ident, record in self._table.mailings.items():
             mailing = self._before(ident, record, events[ident])
             if mailing is not None:
@@ -84,6 +90,8 @@ class Beginning:
         found: dict[MailingId, list[_Event]] = defaultdict(list)
         for raw in log:
             name = self._records.name_of(raw.value)
+            if name == "RecipientChanged":
+                self._changed.add(raw.key)
             if raw.offset <= self._table.applied and name in _ABOUT_MAILINGS:
                 try:
                     event = self._records.read(raw.value)[1]
@@ -152,7 +160,7 @@ class Beginning:
         if mailing is not None:
             model.mailings[ident] = mailing
         for raw, _, _ in events:
-            model.meet(raw.offset, raw.key, raw.value)
+            model.meet(raw.offset, raw.key, raw.value, raw.time_ms)
         return model.mailings.get(ident)
 
 

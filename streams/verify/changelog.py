@@ -14,9 +14,10 @@ from streams.verify.reading import STATE, CannotRead
 from streams.verify.report import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from streams.verify.model import MailingId, Model
+    from streams.verify.people import Says
     from streams.verify.reading import Raw
     from streams.verify.records import Record, Records
     from streams.verify.report import Report
@@ -33,7 +34,7 @@ class Waiting(NamedTuple):
     mid: int
     invocation: int
     rid: int
-    says: Hashable
+    says: Says
     texted: bool
 
 
@@ -74,15 +75,16 @@ class Table:
 
     def people(self) -> Iterator[tuple[bytes, Record]]:
         """Yield every recipient: its log key and its fields."""
-        # Those written again come after the batches that had them first.
-        for key in sorted(self._people, key=lambda key: key[:2] == b"r:"):
-            value = self._people[key]
+        # Of one written again this is the state, and its batch has it as it was created.
+        again = {key for key in self._people if key.startswith(b"r:")}
+        for key, value in self._people.items():
             try:
-                if key.startswith(b"r:"):
+                if key in again:
                     yield key[2:], self._read(value, "RecipientState")
                     continue
                 for kept in self._read(value, "RecipientBatch")["recipients"]:
-                    yield kept["key"], self._read(kept["recipient"], "RecipientState")
+                    if b"r:" + kept["key"] not in again:
+                        yield kept["key"], self._read(kept["recipient"], "RecipientState")
             except ValueError:
                 self._breach(Kind.UNEXPECTED, f"a record of this key cannot be read: {_shown(key)}")
 

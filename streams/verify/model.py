@@ -14,10 +14,12 @@ from msgspec import msgpack
 
 from streams.verify.identities import home_of, same_person
 from streams.verify.mailings import drained, may_be, takes_sms
+from streams.verify.people import People, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from streams.verify.people import Says
     from streams.verify.records import Record, Records
 
 # The last few depend on how far a drain is, which no log says.
@@ -33,13 +35,28 @@ FOR_EVER = 2**30
 
 
 class Ack(NamedTuple):
-    """An entry's answer; without an outcome the log that is left does not say which it was."""
+    """An entry's answer; without an outcome the log that is left does not say which it was.
+
+    It is then one of a message or a duplicate; of an *unclear* recipient also of none.
+    """
 
     reply_partition: int
     request_id: str
     entry: int
     rid: int
     outcome: str | None
+    unclear: bool = False
+
+
+class PersonAnswer(NamedTuple):
+    """The answer to a question about a recipient or to a change; *shows* is all it shows."""
+
+    reply_partition: int
+    request_id: str
+    entry: int
+    outcome: str
+    shows: Record
+    sure: bool = True
 
 
 class Answer(NamedTuple):
@@ -57,23 +74,27 @@ class Answer(NamedTuple):
 class Waits(NamedTuple):
     """A message that waits; *says* is all in it, *texted*: it has a number that takes SMS.
 
-    Not *sure* when another may wait in its place.
+    Not *sure* when another may wait in its place; what it says is None when its recipient is
+    unclear.
     """
 
     offset: int
     rid: int
-    says: Hashable
+    says: Says | None
     texted: bool
     sure: bool = True
 
 
 class Send(NamedTuple):
-    """A message by one channel; not *sure* when another may have gone in its place."""
+    """A message by one channel; not *sure* when another may have gone in its place.
+
+    What one says is None when its recipient is unclear.
+    """
 
     offset: int
     rid: int
     invocation: int
-    says: Hashable
+    says: Says | None
     channel: str = "EMAIL"
     sure: bool = True
 
@@ -100,7 +121,7 @@ class Dead(NamedTuple):
     entry: int = 0
 
 
-Out = Ack | Answer | Send | Copy | Dead
+Out = Ack | Answer | PersonAnswer | Send | Copy | Dead
 
 
 @dataclass(slots=True)
@@ -123,6 +144,19 @@ class Mailing:
     rids: set[int] = field(default_factory=set)
     pairs: set[bytes] = field(default_factory=set)
 
+    def take_back(self, rid: int) -> None:
+        """Forget the messages of who unsubscribes before their cut, but for their number."""
+        self.counts["suppressed"] += sum(m.sure for m in self.queue if m.rid == rid)
+        self.queue = [message for message in self.queue if message.rid != rid]
+        self.rids.discard(rid)
+        self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
+
+    def take_sms_out(self, rid: int) -> None:
+        """Let no message say that SMS are welcome to who opted out before its cut."""
+        for at, message in enumerate(self.queue):
+            if message.rid == rid and message.says is not None:
+                self.queue[at] = message._replace(says=(message.says[0], False), texted=False)
+
 
 def digest(fields: Record) -> bytes:
     """Return what tells these fields from any others."""
@@ -137,7 +171,8 @@ def _need(*conditions: object) -> None:
 class Model:
     """The meaning of the log of *partition*; *fingerprint* makes of a message what is kept of it.
 
-    *people* are by log key, each (rid, status, stored fields) as msgpack writes them.
+    *people* are by log key, as `People` keeps them. Of those who are *unclear* only the rid is
+    known: what they were when the log that is left begins, it does not say.
     """
 
     def __init__(
@@ -151,14 +186,23 @@ class Model:
         self.people: dict[bytes, bytes] = {}
         self.keys: dict[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
+        self.unclear: set[bytes] = set()
         self._records, self._fingerprint = records, fingerprint
-        self._stored = records.fields("RecipientState")[2:]
+        self._form = People(records)
+        self._time_ms = 0
 
     def meet(
-        self, offset: int, key: bytes | None, value: bytes | None, *, aside: bool = False
+        self,
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        time_ms: int,
+        *,
+        aside: bool = False,
     ) -> list[Out]:
         """Return what follows from the log's next record; *aside*: that it is dead was decided."""
         whose = Dead()
+        self._time_ms = max(time_ms, 0)
         try:
             _need(len(value or b"") <= 512 * 1024)
             name, event = self._records.read(value)
@@ -172,28 +216,26 @@ class Model:
         except ValueError:
             return [whose]
 
-    def kept(self, rid: int, status: int, fields: Record) -> bytes:
+    def kept(self, rid: int, status: int, fields: Record, dates: tuple[int, int] = (0, 0)) -> bytes:
         """Return a person as `people` has it."""
-        stored = {name: fields[name] for name in self._stored if fields[name] is not None}
-        return msgpack.encode((rid, status, stored))
+        return self._form.kept(rid, status, fields, dates)
 
-    def says(self, person: bytes, event: Record) -> tuple[Hashable, bool]:
+    def of_state(self, record: Record) -> bytes:
+        """Return the person of a RecipientState as `people` has it."""
+        return self._form.of_state(record)
+
+    def says(self, person: bytes, event: Record) -> tuple[Says, bool]:
         """Return what a message says, and whether it can go by SMS too.
 
         The call's fields stand over the stored ones. But the address is as first written, and who
         opted out of SMS stays out.
         """
-        rid, _, stored = msgpack.decode(person)
+        rid, _, stored, _, _ = msgpack.decode(person)
         whole = {name: event[name] for name in ("orgid", "mid", "context")} | {"rid": rid}
-        for name in self._stored:
-            before, said = stored.get(name), event[name]
-            whole[name] = before if said is None else said
-        if stored.get("profileData") is not None and event["profileData"] is not None:
-            whole["profileData"] = stored["profileData"] | event["profileData"]
+        whole |= dict.fromkeys(self._form.fields) | self._form.over(stored, event)
         if stored.get("smsSubscribed") is False:
             whole["smsSubscribed"] = False
-        whole["email"] = stored["email"]
-        return self._fingerprint(whole), takes_sms(whole)
+        return said(whole, self._fingerprint), takes_sms(whole)
 
     def _RecipientTriggered(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         org, rid, email = event["orgid"], event["rid"], event["email"]
@@ -216,7 +258,7 @@ class Model:
             refusal = "UNKNOWN_RECIPIENT"
         elif rid and given and given != name:
             refusal = "EMAIL_MISMATCH"
-        _need(person or refusal or home_of(name, self.partitions) == self.partition)
+        _need(person or refusal or self._is_home(name))
         if not refusal and not person and mailing.definition["unknown_recipients"] == "REJECT":
             refusal = "UNKNOWN_RECIPIENT"
         mailing.counts["triggered"] += 1
@@ -226,16 +268,20 @@ class Model:
         outcome: str | None = "KNOWN"
         if person is None:
             outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
-            person = self.kept(rid, 1 if event["status"] == -1 else event["status"], event)
+            status = 1 if event["status"] == -1 else event["status"]
+            person = self.kept(rid, status, event, (self._time_ms, 0))
             self.people[name], self.keys[rid] = person, name
-        rid, status, _ = msgpack.decode(person)
+        rid, status = msgpack.decode(person)[:2]
+        unclear = name in self.unclear
         pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
-        if status == 0:
+        if unclear:
+            outcome, mailing.counted = None, False
+        elif status == 0:
             mailing.counts[str(outcome).lower()] += 1
             mailing.counts["suppressed"] += 1
             return _ack(event, rid, "SUPPRESSED")
-        if outcome == "KNOWN" and mailing.vague:
+        elif outcome == "KNOWN" and mailing.vague:
             outcome = None
         elif seen.get(mailing.definition["dedup"], pair in mailing.pairs):
             mailing.counts["duplicates"] += 1
@@ -244,9 +290,59 @@ class Model:
             mailing.counts[outcome.lower()] += 1
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
-        sure = outcome is not None
-        mailing.queue.append(Waits(offset, rid, *self.says(person, event), sure))
-        return _ack(event, rid, outcome)
+        says, texted = (None, True) if unclear else self.says(person, event)
+        mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
+        return _ack(event, rid, outcome, unclear=unclear)
+
+    def _RecipientQueried(self, _: int, key: bytes | None, event: Record) -> list[Out]:
+        name, refusal = self._asked_for(key, event)
+        return self._shown(event, name, refusal or "DONE")
+
+    def _RecipientChanged(self, _: int, key: bytes | None, event: Record) -> list[Out]:
+        _need(event["status"] in (-1, 0, 1, 3))
+        name, refusal = self._asked_for(key, event)
+        if refusal is not None:
+            return self._shown(event, name, refusal)
+        rid, before, stored, created, _ = msgpack.decode(self.people[name])
+        status = before if event["status"] == -1 else event["status"]
+        now = self._form.over(stored, event)
+        if self._form.size(now) > 512 * 1024:
+            return self._shown(event, name, "TOO_LARGE")
+        if (status, now) != (before, stored):
+            dates = created, self._time_ms
+            self.people[name] = self.kept(
+                rid, status, dict.fromkeys(self._form.fields) | now, dates
+            )
+        for (org, _mid), mailing in self.mailings.items():
+            if org == event["orgid"] and rid in mailing.rids:
+                if status == 0:
+                    mailing.take_back(rid)
+                elif event["smsSubscribed"] is False:
+                    mailing.take_sms_out(rid)
+        return self._shown(event, name, "DONE")
+
+    def _asked_for(self, key: bytes | None, event: Record) -> tuple[bytes, str | None]:
+        """Return the log key of the recipient that is meant, and why there is none."""
+        org, rid, email = event["orgid"], event["rid"], event["email"]
+        _need(rid >= 0, email.isprintable(), len(email) <= 254, rid or "@" in email)
+        given = f"{org}:{same_person(email)}".encode()
+        _need(key == (b"%d:#%d" % (org, rid) if rid else given))
+        _need(rid % 1024 == self.partition if rid else self._is_home(given))
+        name = self.keys.get(rid, b"") if rid else given
+        if name not in self.people or not name.startswith(b"%d:" % org):
+            return b"", "UNKNOWN_RECIPIENT"
+        return name, "EMAIL_MISMATCH" if email and given != name else None
+
+    def _is_home(self, key: bytes) -> bool:
+        return home_of(key, self.partitions) == self.partition
+
+    def _shown(self, event: Record, name: bytes, outcome: str) -> list[Out]:
+        if event["reply_partition"] < 0:
+            return []
+        shows = self._form.shown(self.people[name]) if outcome == "DONE" else {}
+        call = (event["reply_partition"], event["request_id"], event["index"])
+        sure = name not in self.unclear
+        return [PersonAnswer(*call, outcome, shows, sure)]
 
     def _MailingDefined(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         _need(event["mid"] > 0, event["interval_s"] >= 0, event["origin"] != "TIMER")
@@ -300,7 +396,8 @@ class Model:
         if mailing.state != "ACTIVE":
             return self._refused(event, mailing)
         mailing.revision = revision
-        sure, messages = not mailing.vague, len(mailing.queue)
+        sure = not mailing.vague and all(message.sure for message in mailing.queue)
+        messages = len(mailing.queue)
         cut = _cut(mailing)
         return [*copies, *_answer(event, "DONE", revision, messages, sure=sure), *cut]
 
@@ -373,9 +470,9 @@ def _copies(name: str, event: Record, revision: int) -> list[Out]:
     return [Copy(name, event["orgid"], event["mid"], revision if made else event["revision"], made)]
 
 
-def _ack(event: Record, rid: int, outcome: str | None) -> list[Out]:
+def _ack(event: Record, rid: int, outcome: str | None, *, unclear: bool = False) -> list[Out]:
     call = (event["reply_partition"], event["request_id"], event["index"])
-    return [Ack(*call, rid, outcome)] if event["reply_partition"] >= 0 else []
+    return [Ack(*call, rid, outcome, unclear)] if event["reply_partition"] >= 0 else []
 
 
 def _answer(

@@ -48,6 +48,7 @@ class Raw(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    time_ms: int
     headers: dict[str, bytes]
 
 
@@ -212,4 +213,5 @@ class Topics:
 
 def _raw(message: Any) -> Raw:
     headers = dict(message.headers() or ())
-    return Raw(message.partition(), message.offset(), message.key(), message.value(), headers)
+    record = message.key(), message.value(), message.timestamp()[1]
+    return Raw(message.partition(), message.offset(), *record, headers)

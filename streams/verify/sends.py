@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from streams.verify.model import digest
+from streams.verify.people import said
 from streams.verify.reading import LOG, SENDS
 from streams.verify.report import Kind
 
 if TYPE_CHECKING:
     from streams.verify.changelog import Waiting
     from streams.verify.model import Model, Send
+    from streams.verify.people import Says
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Records
     from streams.verify.report import Report
@@ -21,7 +23,7 @@ _SUFFIXES = {"EMAIL": "", "SMS": ":sms"}
 
 
 class _Sent(NamedTuple):
-    says: bytes
+    says: Says
     invocation: int
     place: int
 
@@ -57,7 +59,7 @@ class Sends:
             self._breach(Kind.UNEXPECTED, raw.offset, 0, "no send of this partition")
             return
         says = {name: send[name] for name in send.keys() - {"send_id", "invocation", "channel"}}
-        sent = _Sent(digest(says), send["invocation"], raw.offset)
+        sent = _Sent(said(says, digest), send["invocation"], raw.offset)
         if offset < self._log_begin:
             # Its event is gone; that the recipient is known is all there is to say.
             self._report.counts["sends_of_gone_events"] += 1
@@ -80,7 +82,8 @@ class Sends:
             return
         place = found.place
         self._some_gone = False
-        if found.says != send.says or (send.sure and found.invocation != send.invocation):
+        differs = send.says is not None and found.says != send.says
+        if differs or (send.sure and found.invocation != send.invocation):
             detail = f"it is not what {LOG}[{self._partition}]@{send.offset} asks for"
             self._breach(Kind.CHANGED, place, send.rid, detail)
         if waiting is not None and self._partition in self._topics.at_rest:

@@ -57,8 +57,8 @@ class StateCheck:
                 # It is somebody else's, or nobody's.
                 kind = Kind.COLLIDING if rid in keys else Kind.CHANGED
                 self._breach(kind, "its address has another rid in the log", rid=rid)
-            elif mine != self.model.kept(rid, record["status"], record):
-                self._breach(Kind.CHANGED, "status, address or profile differ", rid=rid)
+            elif key not in self.model.unclear and mine != self.model.of_state(record):
+                self._breach(Kind.CHANGED, "status, address, profile or dates differ", rid=rid)
             met.add(rid)
         for rid in keys.keys() - met:
             offset = rid // 1024 - 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.verify.model import SHOWN, Ack, Answer, Dead, digest
+from streams.verify.model import SHOWN, Ack, Answer, Dead, PersonAnswer, digest
 from streams.verify.reading import ACKS, LOG
 from streams.verify.report import Kind
 
@@ -34,15 +34,18 @@ _OUTCOMES = (
     "MAILING_CLOSED",
     "NOT_TRIGGERED",
     "an answer to a control event",
+    "an answer about a recipient",
 )
-_FAILED, _CONTROL = 0, len(_OUTCOMES) - 1
+_FAILED, _CONTROL, _PERSON = 0, len(_OUTCOMES) - 2, len(_OUTCOMES) - 1
+_ANSWERS = (_CONTROL, _PERSON)
 _UNSURE = frozenset(map(_OUTCOMES.index, ("KNOWN", "DUPLICATE")))
+_UNCLEAR = _UNSURE | {_OUTCOMES.index("SUPPRESSED")}
 _MATCHED = 1
 _CALL_BYTES = 12
 
 
 class _Found(NamedTuple):
-    """An answer: the outcome's place in the list, the rid, or of a control event a digest."""
+    """An answer: the outcome's place in the list; the rid, or a digest of what is not an ack's."""
 
     outcome: int
     number: int
@@ -87,10 +90,22 @@ class Told:
             outcome = _FAILED if record["outcome"] == "FAILED" else _CONTROL
             number = 0 if outcome == _FAILED else _digest_of(name, record)
             self._note(where, _Found(outcome, number), raw, "answers")
+        elif name == "RecipientAnswer":
+            where = _call(raw.partition, record["request_id"], record["index"])
+            self._note(where, self._about_person(record), raw, "answers")
         else:
             self._report.breach(
                 Kind.UNEXPECTED, ACKS, raw.partition, raw.offset, detail="no answer of ours"
             )
+
+    def _about_person(self, record: Record) -> _Found:
+        if record["outcome"] == "FAILED":
+            return _Found(_FAILED, 0)
+        try:
+            shows = self._records.read(record["recipient"])[1] if record["recipient"] else {}
+        except ValueError:
+            shows = {"unreadable": True}
+        return _Found(_PERSON, _digest_of_person(record["outcome"], shows))
 
     def _note(self, where: bytes, found: _Found, raw: Raw, what: str) -> None:
         packed = _packed(found, raw.partition, raw.offset)
@@ -106,7 +121,12 @@ class Told:
             self._more[where] = [*more, packed]
 
     def expect(
-        self, partition: int, offset: int, out: Ack | Answer | Dead, *, required: bool
+        self,
+        partition: int,
+        offset: int,
+        out: Ack | Answer | PersonAnswer | Dead,
+        *,
+        required: bool,
     ) -> None:
         """Look for the answer of the event at *partition*, *offset*, which nobody told so far."""
         reply = out.reply_partition
@@ -118,11 +138,16 @@ class Told:
             ):
                 self._match(where, lambda found: found.outcome == _FAILED, partition, control)
             return
+        may_be = _UNSURE
         if isinstance(out, Ack):
             where = _call(reply, out.request_id, out.entry)
             unsure = out.outcome is None
             outcome = 2 if out.outcome is None else _OUTCOMES.index(out.outcome)
             wanted = _Found(outcome, out.rid)
+            may_be = _UNCLEAR if out.unclear else _UNSURE
+        elif isinstance(out, PersonAnswer):
+            where, unsure = _call(reply, out.request_id, out.entry), not out.sure
+            wanted = _Found(_PERSON, _digest_of_person(out.outcome, out.shows))
         else:
             where, unsure = _control(reply, out.request_id, partition), not out.sure
             wanted = _Found(_CONTROL, _digest(out.outcome, out.revision, out.messages, out.shown))
@@ -130,11 +155,11 @@ class Told:
         def fits(found: _Found) -> bool:
             if not unsure:
                 return found == wanted
-            if wanted.outcome == _CONTROL:
-                return found.outcome == _CONTROL
-            return found.number == wanted.number and found.outcome in _UNSURE
+            if wanted.outcome in _ANSWERS:
+                return found.outcome == wanted.outcome
+            return found.number == wanted.number and found.outcome in may_be
 
-        if self._match(where, fits, partition, wanted.outcome == _CONTROL):
+        if self._match(where, fits, partition, wanted.outcome in _ANSWERS):
             return
         if where in self._first:
             # Perhaps another event with this name has that answer: said when all are known.
@@ -165,11 +190,11 @@ class Told:
         return True
 
     def _lost(self, partition: int, offset: int, wanted: _Found, reply: int) -> None:
-        queue = (partition, reply, wanted.outcome == _CONTROL)
+        queue = (partition, reply, wanted.outcome in _ANSWERS)
         if self._topics.begins[ACKS, reply] > 0 and queue not in self._met:
             self._report.counts["answers_gone"] += 1
             return
-        rid = 0 if wanted.outcome == _CONTROL else wanted.number
+        rid = 0 if wanted.outcome in _ANSWERS else wanted.number
         detail = f"never answered: {_OUTCOMES[wanted.outcome]}"
         self._report.breach(Kind.LOST, LOG, partition, offset, rid=rid, detail=detail)
 
@@ -206,19 +231,19 @@ class Told:
         somebody: Callable[[int], bool],
     ) -> None:
         if not others and not matched:
-            rid = 0 if found.outcome == _CONTROL else found.number
+            rid = 0 if found.outcome in _ANSWERS else found.number
             detail = "answers no event of the log"
             self._report.breach(Kind.UNEXPECTED, ACKS, reply, place, rid=rid, detail=detail)
             return
         kind, rid, detail = Kind.CHANGED, 0, f"answered {_OUTCOMES[found.outcome]}"
-        if found.outcome != _CONTROL and found.number:
+        if found.outcome not in _ANSWERS and found.number:
             detail += f" with rid {found.number}"
         if others:
             other = others[0]
             detail += f" for {LOG}[{other.partition}]@{other.offset}, which is "
             detail += _OUTCOMES[other.wanted.outcome]
-            rid = 0 if other.wanted.outcome == _CONTROL else other.wanted.number
-            taken = found.outcome != _CONTROL and found.number != rid and somebody(found.number)
+            rid = 0 if other.wanted.outcome in _ANSWERS else other.wanted.number
+            taken = found.outcome not in _ANSWERS and found.number != rid and somebody(found.number)
             kind = Kind.COLLIDING if taken else Kind.CHANGED
         if matched:
             kind, detail = Kind.UNEQUAL_REPEAT, detail + ", and otherwise elsewhere"
@@ -227,9 +252,9 @@ class Told:
     def _may_be_gone(self, found: _Found, reply: int, place: int) -> bool:
         """Whether the event of an answer may have been deleted, with the log's beginning."""
         begun = [p for (name, p), at in self._topics.begins.items() if name == LOG and at > 0]
-        if found.outcome != _CONTROL and found.number:
+        if found.outcome not in _ANSWERS and found.number:
             begun = [p for p in begun if p == found.number % 1024]
-        kinds = (False, True) if found.outcome == _FAILED else (found.outcome == _CONTROL,)
+        kinds = (False, True) if found.outcome == _FAILED else (found.outcome in _ANSWERS,)
         queues = [(p, reply, control) for p in begun for control in kinds]
         # One record may hold the answers of events on both sides of the log's beginning.
         return any(place <= self._met.get(queue, place) for queue in queues)
@@ -256,6 +281,10 @@ def _digest_of(name: str, record: Record) -> int:
 def _digest(outcome: str, revision: int, messages: int, shown: object) -> int:
     told = {"outcome": outcome, "numbers": (revision, messages), "shown": shown}
     return int.from_bytes(digest(told)[:7], "big")
+
+
+def _digest_of_person(outcome: str, shows: Record) -> int:
+    return int.from_bytes(digest({"outcome": outcome, "shows": shows})[:7], "big")
 
 
 def _packed(found: _Found, reply: int, place: int) -> int:

@@ -100,6 +100,12 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
     invoked = command("invoke", *mailing, env=at)
     unknown = command("invoke", "--orgid", "2", "--mid", "99", env=at)
     listed = eventually(lambda: _listed_with_all_sent(at))
+    who = ("--orgid", "2", "--email", "P0@example.com")
+    left = command("recipients", "unsubscribe", *who, env=at)
+    shown = command("recipients", "show", *who, env=at)
+    back = command("recipients", "resubscribe", *who, env=at)
+    nobody = command("recipients", "show", "--orgid", "2", "--rid", "7", env=at)
+    unnamed = command("recipients", "show", "--orgid", "2", env=at)
 
     assert "no mailings" in empty.stdout, empty.stderr
     assert "Hello" in defined.stdout, defined.stderr
@@ -109,6 +115,13 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
     assert invoked.stdout == "mailing 1 is invoked: 3 messages\n", invoked.stderr
     failed_with_one_line(unknown, "organisation 2 has no mailing 99")
     assert listed[:3] == ["1", "Hello", "ACTIVE"]
+    stored = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines())
+    assert (stored["status"], stored["email"]) == ("unsubscribed", "p0@example.com"), shown.stderr
+    assert left.stdout == f"recipient {stored['rid']} is unsubscribed\n"
+    assert back.stdout == f"recipient {stored['rid']} is subscribed\n"
+    failed_with_one_line(nobody, "no such recipient")
+    assert (unnamed.returncode, unnamed.stdout) == (2, "")
+    assert "--rid or by --email" in unnamed.stderr
 
 
 def _listed_with_all_sent(at: dict[str, str]) -> list[str] | None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from schemas.records import Outcome
-from streams.verify.model import COUNTERS, SHOWN, Ack, Answer, Dead, Model, Send
+from streams.verify.model import COUNTERS, SHOWN, Ack, Answer, Dead, Model, PersonAnswer, Send
+from streams.verify.people import said
 from streams.verify.records import Records
 from tests.property.test_fold_properties import play
 from tests.support.folding import HOME, PARTITIONS
@@ -43,7 +44,7 @@ def test_acks_answers_sends_and_counters_are_those_of_the_model(
     log: list[LogRecord], plan: list[Step]
 ) -> None:
     model = Model(HOME, PARTITIONS, RECORDS, fingerprint=dict)
-    met = [(offset, out) for offset, key, value, _ in log for out in model.meet(offset, key, value)]
+    met = [(record[0], out) for record in log for out in model.meet(*record)]
     partition = play(log, plan).drain_all(slice_size=4)
     dead = [offset for offset, out in met if isinstance(out, Dead)]
     assert [letter.offset for letter in partition.output.dead_letters] == dead
@@ -57,9 +58,20 @@ def test_acks_answers_sends_and_counters_are_those_of_the_model(
         if answer["outcome"] != "FAILED"
     ]
     assert answers == [out[:6] for _, out in met if isinstance(out, Answer)]
+    shown = [
+        (to, *(answer[name] for name in ("request_id", "index", "outcome")), answer["recipient"])
+        for to, answer in partition.output.shown
+        if answer["outcome"] != "FAILED"
+    ]
+    assert shown == [
+        (*out[:4], out.shows or b"") for _, out in met if isinstance(out, PersonAnswer)
+    ]
     sends = [RECORDS.read(value)[1] for _, value in partition.output.sends]
     assert [
-        (*(send[name] for name in _NAMED), {name: send[name] for name in send.keys() - {*_NAMED}})
+        (
+            *(send[name] for name in _NAMED),
+            said({name: send[name] for name in send.keys() - {*_NAMED}}, dict),
+        )
         for send in sends
     ] == [
         (out.send_id(HOME), out.invocation, out.channel, out.says)

@@ -76,6 +76,7 @@ def said(output: Output) -> tuple[object, ...]:
     return (
         output.calls(),
         output.answers,
+        output.shown,
         output.copies,
         output.sends,
         output.dead_letters,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.model import COUNTERS, Ack, Answer, Dead, Model, Send
+from streams.verify.people import said
 from streams.verify.records import Records
 from streams.worker.stamp import Stamp
+from tests.simulation.consumer import LOG_TIME_MS
 from tests.simulation.workload import PARTITIONS, TOO_LARGE
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def _meaning(
         tuple(
             (offset, out)
             for offset, key, value in log
-            for out in model.meet(offset, key, value, aside=offset in poison)
+            for out in model.meet(offset, key, value, LOG_TIME_MS, aside=offset in poison)
         ),
     )
 
@@ -121,7 +123,7 @@ def _check_state(records: list[Record], model: Model, last: int) -> None:
         if kind == "b":
             for kept in _read(value)[1]["recipients"]:
                 person = _read(kept["recipient"])[1]
-                people[kept["key"]] = model.kept(person["rid"], person["status"], person)
+                people[kept["key"]] = model.of_state(person)
         elif kind == "m":
             mailings[name] = {counter: _read(value)[1][counter] for counter in COUNTERS}
         elif kind == "p":
@@ -136,7 +138,7 @@ def _check_state(records: list[Record], model: Model, last: int) -> None:
 def _check_sends(records: list[Record], partition: int, meaning: _Meaning) -> None:
     sent = [dict(_read(record.value or b"")[1]) for record in records]
     names = ("send_id", "invocation", "channel")
-    found = [(*(send.pop(name) for name in names), send) for send in sent]
+    found = [(*(send.pop(name) for name in names), said(send, dict)) for send in sent]
     ids = [send_id for send_id, *_ in found]
     assert len(ids) == len(set(ids)), "sent twice"
     wanted = [

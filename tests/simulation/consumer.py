@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 # A fetch's answer: few records, so that there are many.
+# Of every record: the broker's clock stands still.
+LOG_TIME_MS = 1_700_000_000_000
 _FETCH_RECORDS = 2
 # Polls in a row with nothing, and nothing else at work in the process, before one may take longer.
 _IDLE_POLLS = 2
@@ -215,7 +217,7 @@ class SimConsumer:
                         offset=record.offset,
                         key=record.key,
                         value=record.value,
-                        timestamp=(2, 1_700_000_000_000),
+                        timestamp=(2, LOG_TIME_MS),
                     )
                     self._fetched.append((assigned.version, message))
             if self._ends and assigned.position == end:

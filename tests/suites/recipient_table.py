@@ -11,7 +11,7 @@ from schemas.records import RECIPIENT_STATE, Status
 from schemas.varint import encode_bytes, encode_long
 from streams.core.changelog import META_KEY
 from streams.core.recipient_batches import NewRecipients
-from streams.core.recipients import pack
+from streams.core.recipients import dates_of, pack
 
 if TYPE_CHECKING:
     from streams.core.recipients import RecipientTable
@@ -22,7 +22,8 @@ ANN, BOB = b"2:ann@b.org", b"2:bob@b.org"
 
 def recipient(rid: int, status: Status = Status.SUBSCRIBED) -> bytes:
     """The bytes kept of a recipient without a profile."""
-    return pack(_FRAME, encode_long(rid), status, encode_bytes(b"a@b.org") + bytes(17))
+    stored = encode_bytes(b"a@b.org") + bytes(17)
+    return pack(_FRAME, encode_long(rid), status, stored, dates_of(1_700_000_000_000))
 
 
 def put(table: RecipientTable, key: bytes, value: bytes, rid: int) -> tuple[bytes, bytes]:

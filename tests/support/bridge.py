@@ -17,7 +17,7 @@ from producers.bridge.server import server_of
 from producers.bridge.settings import BridgeSettings
 from producers.contract.entries import KnownEntry
 from producers.control import Invocation, MailingView, PendingPage
-from producers.errors import ControlRefused, UnknownMailing
+from producers.errors import ControlRefused, UnknownMailing, UnknownRecipient
 from producers.settings import ClientSettings
 from schemas.ids import identity
 from schemas.records import (
@@ -27,6 +27,7 @@ from schemas.records import (
     DedupPolicy,
     MailingPhase,
     Outcome,
+    Status,
     UnknownRecipients,
 )
 from tests.support.wait import eventually
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from producers.contract.changes import Change
     from producers.contract.entries import Entry, TriggerCall
     from producers.control import Place
+    from producers.recipients import RecipientView
 
 SEED_BODY = b'[{email: "user@domain.com", firstname: "John", lastname: "Doe", context: "XYZ-123"}]'
 TRIGGER = "/v3.7/mailing/trigger?orgid=2&mid=1"
@@ -76,6 +79,8 @@ class StandIn:
     error: Exception | None = None
     late: frozenset[int] = frozenset()
     calls: list[TriggerCall] = field(default_factory=list)
+    stored: dict[int, RecipientView] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
     probes: int = 0
     hold: bool = False
     _go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -180,6 +185,23 @@ class StandIn:
         if (orgid, mid) not in self.known:
             raise UnknownMailing(orgid=orgid, mid=mid)
         return self.known[orgid, mid]
+
+    async def recipient(self, orgid: int, *, rid: int | None, email: str | None) -> RecipientView:
+        if self.error is not None:
+            raise self.error
+        for view in self.stored.values():
+            if view.orgid == orgid and (view.rid == rid or view.email == email):
+                return view
+        raise UnknownRecipient(orgid=orgid)
+
+    async def submit_change(self, orgid: int, change: Change) -> RecipientView:
+        self.changes.append(change)
+        view = await self.recipient(orgid, rid=change.who.rid, email=change.who.email)
+        status = view.status if change.status is None else Status(change.status)
+        self.stored[view.rid] = replace(
+            view, status=status, profile={**view.profile, **change.profile}
+        )
+        return self.stored[view.rid]
 
     async def mailings(self, orgid: int, after_mid: int, limit: int) -> list[MailingView]:
         self.probes += 1

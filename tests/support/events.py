@@ -13,6 +13,8 @@ from schemas.records import (
     MAILING_QUERIED,
     MAILING_SWITCHED,
     PENDING_QUERIED,
+    RECIPIENT_CHANGED,
+    RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
     Channel,
     DedupPolicy,
@@ -161,12 +163,57 @@ def queried(
     return mailing_key(orgid, mid), CODEC.encode(MAILING_QUERIED, record)
 
 
+def changed(
+    orgid: int = 2,
+    *,
+    email: str = "",
+    rid: int = 0,
+    status: int = -1,
+    request_id: str = "change",
+    index: int = 0,
+    reply_partition: int = 0,
+    **profile: object,
+) -> Event:
+    """What is stored of a recipient is changed; by *rid* when there is one, else by *email*."""
+    record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
+    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
+    return key, CODEC.encode(RECIPIENT_CHANGED, record | {"status": status} | profile)
+
+
+def asked(
+    orgid: int = 2,
+    *,
+    email: str = "",
+    rid: int = 0,
+    request_id: str = "ask",
+    index: int = 0,
+    reply_partition: int = 0,
+) -> Event:
+    """A recipient is asked for."""
+    record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
+    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
+    return key, CODEC.encode(RECIPIENT_QUERIED, record)
+
+
 def log_of(events: Iterable[Event], *, start: int = 0) -> list[LogRecord]:
     """The events one after another from offset *start*, a second apart."""
     return [
         (offset, key, value, START_MS + 1000 * offset)
         for offset, (key, value) in enumerate(events, start)
     ]
+
+
+def _of_a_recipient(
+    orgid: int, rid: int, email: str, request_id: str, index: int, reply_partition: int
+) -> dict[str, object]:
+    return {
+        "orgid": orgid,
+        "rid": rid,
+        "request_id": request_id,
+        "index": index,
+        "reply_partition": reply_partition,
+        "email": email,
+    }
 
 
 def _control(orgid: int, mid: int, request_id: str, reply_partition: int) -> dict[str, object]:

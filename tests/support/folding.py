@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from schemas.framing import Framing
 from schemas.ids import mailing_key, recipient_key
 from schemas.partition import partition_for
-from schemas.records import ACKNOWLEDGEMENT, Channel, Outcome
+from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_ANSWER, Channel, Outcome
 from streams.core.effects import Effects
 from streams.core.messages import sends_of
 from streams.core.partition import PartitionState
@@ -60,10 +60,11 @@ class Ack(NamedTuple):
 
 @dataclass
 class Output:
-    """Everything a fold asked for, each kind in its order."""
+    """Everything a fold asked for, each kind in its order; *shown* are answers about recipients."""
 
     acks: list[Ack] = field(default_factory=list)
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    shown: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     copies: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -73,7 +74,14 @@ class Output:
         """Add what one transaction asked for."""
         replies = effects.take_replies()
         self.acks += acks_of(replies)
-        self.answers += [(to, CODEC.decode(value)[1]) for to, value in replies.answers]
+        for to, value in replies.answers:
+            name, answer = CODEC.decode(value)
+            if name != RECIPIENT_ANSWER:
+                self.answers.append((to, answer))
+                continue
+            if answer["recipient"]:
+                answer["recipient"] = CODEC.decode(answer["recipient"])[1]
+            self.shown.append((to, answer))
         self.copies += replies.copies
         self.sends += effects.sends
         self.dead_letters += effects.dead_letters
@@ -134,6 +142,10 @@ class Partition:
     def sends(self) -> list[dict[str, Any]]:
         """The sends so far, decoded."""
         return [CODEC.decode(value)[1] for _, value in self.output.sends]
+
+    def shown(self) -> list[tuple[str, dict[str, Any]]]:
+        """(outcome, recipient) of each answer about one so far."""
+        return [(answer["outcome"], answer["recipient"]) for _, answer in self.output.shown]
 
     def outcomes(self) -> list[tuple[int, Outcome]]:
         """(rid, outcome) of each acknowledged entry so far."""

@@ -14,6 +14,8 @@ from schemas.records import Channel, DedupPolicy, MailingPhase, Origin, UnknownR
 from tests.support.events import (
     START_MS,
     Event,
+    asked,
+    changed,
     defined,
     invoked,
     pending_asked,
@@ -94,6 +96,14 @@ GARBAGE: tuple[Event, ...] = (
     triggered(mid=0, email=_EMAIL),
     triggered(rid=rid_of(0, HOME + 1)),
     triggered(email=_EMAIL, request_id="r" * 65),
+    changed(email=_EMAIL, status=2),
+    changed(email="nobody"),
+    changed(email="a\n@b.org"),
+    changed(email="guest@b.org"),
+    changed(rid=rid_of(0, HOME + 1)),
+    (b"2:other@b.org", asked(email=_EMAIL)[1]),
+    asked(email=_EMAIL, reply_partition=8),
+    asked(0, email=_EMAIL),
     defined(name=""),
     defined(interval_s=-1),
     defined(origin=Origin.TIMER),
@@ -162,6 +172,8 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         *[_define] * 3,
         *[_switch] * 3,
         *[_invoke] * 3,
+        *[_change] * 3,
+        _ask,
         _query,
         _ask_for_pending,
         _garbage,
@@ -213,6 +225,28 @@ def _by_rid(draw: DrawFn, records: list[LogRecord]) -> Event:
     rid = rid_of(draw(st.sampled_from((*offsets, 10**6))), HOME)
     email = draw(st.sampled_from(("", "", "", *PEOPLE[0], PEOPLE[1][0])))
     return triggered(org, mid, rid=rid, email=email, **_message(draw))  # type: ignore[arg-type]
+
+
+def _who(draw: DrawFn, records: list[LogRecord]) -> dict[str, object]:
+    """Return a recipient by address, or by the rid that an event of the log may have given."""
+    who: dict[str, object] = {"orgid": draw(st.sampled_from(ORGIDS))}
+    if draw(st.booleans()):
+        email = draw(st.sampled_from(draw(st.sampled_from((*PEOPLE, STRANGER)))))
+        return who | {"email": email}
+    offsets = [offset for offset, _, _, _ in records] or [0]
+    rid = rid_of(draw(st.sampled_from((*offsets, 10**6))), HOME)
+    return who | {"rid": rid, "email": draw(st.sampled_from(("", "", "", *PEOPLE[0])))}
+
+
+def _change(draw: DrawFn, records: list[LogRecord]) -> Event:
+    status = draw(st.sampled_from((-1, -1, 0, 0, 1, 3)))
+    profile = draw(st.sampled_from(PROFILES))
+    who, call = _who(draw, records), _call(draw)
+    return changed(**who, **call, **profile, status=status, index=draw(st.integers(0, 3)))  # type: ignore[arg-type]
+
+
+def _ask(draw: DrawFn, records: list[LogRecord]) -> Event:
+    return asked(**_who(draw, records), **_call(draw))  # type: ignore[arg-type]
 
 
 def _define(draw: DrawFn, _: list[LogRecord]) -> Event:

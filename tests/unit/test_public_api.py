@@ -21,10 +21,13 @@ def test_the_client_is_these_names() -> None:
         "NotSetUp",
         "Overloaded",
         "PendingPage",
+        "RecipientRefused",
+        "RecipientView",
         "SyncTriggerClient",
         "TriggerClient",
         "TriggerRejected",
         "UnknownMailing",
+        "UnknownRecipient",
     ]
     assert sorted(producers.files.__all__) == [
         "FileChanged",
@@ -41,6 +44,7 @@ def test_the_blocking_client_does_what_the_asyncio_one_does() -> None:
     def calls(client: type) -> set[str]:
         return {name for name in vars(client) if not name.startswith("_")}
 
-    # Blocks are how bulk calls are made of calls; nobody blocks on one.
-    inner = {"exchange_blocks", "trigger_blocks"}
+    # Blocks are how bulk calls are made of calls, a change that was read is the bridge's: nobody
+    # blocks on them.
+    inner = {"exchange_blocks", "submit_change", "trigger_blocks"}
     assert calls(producers.TriggerClient) - inner <= calls(producers.SyncTriggerClient) | {"close"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schemas.records import Status
 from streams.core.changelog import META_KEY
 from streams.store import rocksdb
 from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
@@ -89,6 +90,20 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
     assert [again.key_of(rid) for rid in (1024, 2048)] == [ANN, BOB]
     assert again.get(b"2:open@b.org") is None
     assert again.key_of(3072) is None
+    again.close()
+
+
+def test_who_was_changed_is_so_when_it_is_opened_again(table: RocksRecipients, path: Path) -> None:
+    unsubscribed = recipient(1024, Status.UNSUBSCRIBED)
+    load(table, (ANN, recipient(1024)), (BOB, recipient(2048)))
+    table.begin()
+    table.put(ANN, unsubscribed, 1024)
+    table.keep([(b"r:" + ANN, unsubscribed), (META_KEY, b"last")], 10)
+    table.commit()
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    assert [again.get(key) for key in (ANN, BOB)] == [unsubscribed, recipient(2048)]
+    assert [again.key_of(rid) for rid in (1024, 2048)] == [ANN, BOB]
     again.close()
 
 

@@ -11,7 +11,8 @@ from schemas.ids import rid_of
 from streams.verify.reading import ACKS, DEAD_LETTERS, LOG, SENDS, STATE, Raw
 from streams.verify.report import Kind
 from tests.support.contents import RECORDS, World
-from tests.support.events import CODEC, defined, invoked, queried, triggered
+from tests.support.events import CODEC, asked, defined, invoked, queried, triggered
+from tests.support.events import changed as changed_recipient
 from tests.support.folding import HOME, PARTITIONS, at_home
 
 if TYPE_CHECKING:
@@ -341,6 +342,77 @@ def test_events_that_nobody_processed_yet_are_not_lost(contents: Contents) -> No
     report = made.contents.recount()
     assert kinds(report) == {}
     assert report.counts["events_not_yet"] == 2
+
+
+def changed_world(*, gone: bool) -> World:
+    """Anna is unsubscribed while a message of hers waits, and changed again after an invocation.
+
+    When her event is *gone*, the log begins behind it.
+    """
+    made = World().log(defined(interval_s=0), call(ANNA, 0), call(BERTA, 1)).work()
+    made.log(changed_recipient(email=ANNA, status=0), invoked()).work()
+    back, quiet = {"status": 1, "city": "Ribe"}, {"smsSubscribed": False}
+    for events in (
+        (call(ANNA, 2), call(BERTA, 3), asked(rid=RIDS[ANNA], index=1)),
+        (changed_recipient(rid=RIDS[ANNA], index=2, **back), call(ANNA, 4)),
+        (changed_recipient(rid=RIDS[ANNA], index=3, **quiet), asked(email=ANNA, index=2)),
+    ):
+        made.log(*events, partition=HOME).work()
+    if gone:
+        made.contents.begins[LOG, HOME] = BERTAS
+    return made
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_recipients_that_change_have_no_breach_wherever_the_log_begins(*, gone: bool) -> None:
+    report = changed_world(gone=gone).contents.recount()
+    assert [breach.line() for breach in report.breaches] == []
+
+
+def show_other(contents: Contents) -> None:
+    """Answer the last question about Anna with another city."""
+    for at, raw in enumerate(contents.records[ACKS, 0]):
+        name, record = RECORDS.read(raw.value)
+        if name == "RecipientAnswer":
+            person = RECORDS.read(record["recipient"])[1] | {"city": "Elsewhere"}
+            record["recipient"] = CODEC.encode("RecipientState", person)
+            last = at, raw._replace(value=CODEC.encode(name, record))
+    contents.records[ACKS, 0][last[0]] = last[1]
+
+
+def keep_other(contents: Contents, **fields: object) -> None:
+    """Put other fields into what the changelog keeps of Anna."""
+    at = find(contents, STATE, HOME, b"r:")
+    edit(contents, STATE, HOME, at, lambda person: person.update(fields))
+
+
+def send_sms(contents: Contents) -> None:
+    """Let the last message that waits say that SMS are welcome."""
+    at = find(contents, STATE, HOME, b"p:2:1:2")
+    name, batch = RECORDS.read(contents.records[STATE, HOME][at].value)
+    kept = batch["messages"][-1]
+    person = RECORDS.read(kept["recipient"])[1] | {"smsSubscribed": True}
+    kept["recipient"] = CODEC.encode("RecipientState", person)
+    raw = contents.records[STATE, HOME][at]
+    contents.records[STATE, HOME][at] = raw._replace(value=CODEC.encode(name, batch))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        pytest.param(show_other, {Kind.CHANGED: 1}, id="an answer"),
+        pytest.param(lambda made: keep_other(made, city="X"), {Kind.CHANGED: 1}, id="a field"),
+        pytest.param(lambda made: keep_other(made, status=0), {Kind.CHANGED: 1}, id="a status"),
+        pytest.param(lambda made: keep_other(made, created=1), {Kind.CHANGED: 1}, id="a date"),
+        pytest.param(send_sms, {Kind.CHANGED: 1}, id="an opt-out"),
+    ],
+)
+def test_what_is_done_to_a_recipient_that_changed_is_named(
+    tamper: Callable[[Contents], None], found: dict[str, int]
+) -> None:
+    contents = changed_world(gone=False).contents
+    tamper(contents)
+    assert kinds(contents.recount()) == found
 
 
 def test_messages_that_are_being_sent_are_not_lost() -> None:
