@@ -12,6 +12,7 @@ from mailing_trigger.commands import (
     calls,
     checks,
     credentials,
+    deliver,
     mailings,
     serve,
     topics,
@@ -57,6 +58,7 @@ mailings.register(app)
 topics.register(app)
 credentials.register(app)
 checks.register(app)
+deliver.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

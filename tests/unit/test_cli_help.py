@@ -28,6 +28,7 @@ COMMANDS = [
     "topics create",
     "topics check",
     "credentials",
+    "deliver",
     "doctor",
     "verify",
 ]
