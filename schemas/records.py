@@ -13,6 +13,7 @@ ACKNOWLEDGEMENT: Final = "Acknowledgement"
 MAILING_ANSWER: Final = "MailingAnswer"
 RECIPIENT_SEND: Final = "RecipientSend"
 DEAD_LETTER: Final = "DeadLetter"
+DEAD_LETTER_SETTLED: Final = "DeadLetterSettled"
 RECIPIENT_STATE: Final = "RecipientState"
 RECIPIENT_BATCH: Final = "RecipientBatch"
 MAILING_STATE: Final = "MailingState"
@@ -32,6 +33,7 @@ NAMES: Final = (
     MAILING_ANSWER,
     RECIPIENT_SEND,
     DEAD_LETTER,
+    DEAD_LETTER_SETTLED,
     RECIPIENT_STATE,
     RECIPIENT_BATCH,
     MAILING_STATE,

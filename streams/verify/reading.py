@@ -49,6 +49,7 @@ class Raw(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    time_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -212,4 +213,5 @@ class Topics:
 
 def _raw(message: Any) -> Raw:
     headers = dict(message.headers() or ())
-    return Raw(message.partition(), message.offset(), message.key(), message.value(), headers)
+    place, time_ms = (message.partition(), message.offset()), message.timestamp()[1]
+    return Raw(*place, message.key(), message.value(), headers, time_ms)

@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGES = ("mailing_trigger", "streams", "schemas", "producers")
 
 
-def explain(exc: BaseException) -> str:
+def one_line(exc: BaseException) -> str:
     """Return cause and cure; our own errors carry both, others get what can be said for certain."""
     origin = type(exc).__module__.partition(".")[0]
     if origin in PACKAGES:
