@@ -14,6 +14,7 @@ from mailing_trigger.commands import (
     credentials,
     dead_letters,
     deliver,
+    explain,
     mailings,
     serve,
     topics,
@@ -61,6 +62,7 @@ credentials.register(app)
 checks.register(app)
 deliver.register(app)
 dead_letters.register(app)
+explain.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ COMMANDS = [
     "dead-letters show",
     "deliver",
     "doctor",
+    "explain",
     "verify",
 ]
 
