@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailing_trigger.dead_letters.letters import Letter
 
 _PLACE = re.compile(r"(\d{1,4}):(\d{1,18})")
-_AGO = re.compile(r"(\d{1,6})([smhd])")
+_AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 

@@ -166,6 +166,6 @@ def test_places_and_times_are_written_as_people_write_them() -> None:
     for wrong in ("2", "2@20481", "-1:2", "two:3"):
         with pytest.raises(SettingsError, match="PARTITION:OFFSET"):
             places_of([wrong])
-    for wrong in ("soon", "5 days", "-1d"):
+    for wrong in ("soon", "5 days", "-1d", "999999d"):
         with pytest.raises(SettingsError, match="--since"):
             since_ms(wrong, now)
