@@ -9,6 +9,7 @@ from mailing_trigger import running
 from mailing_trigger.errors import CommandError
 
 if TYPE_CHECKING:
+    from mailing_trigger.delivery.settings import DeliverySettings
     from mailing_trigger.settings import Settings
     from producers.bridge.settings import BridgeSettings
     from producers.settings import ClientSettings
@@ -72,4 +73,37 @@ def bridge_settings(settings: Settings) -> BridgeSettings:
         port=settings.port,
         credentials=settings.credentials,
         insecure=settings.insecure,
+    )
+
+
+def delivery_settings(settings: Settings) -> DeliverySettings:
+    """Return what a deliverer needs."""
+    from mailing_trigger.delivery import settings as delivery  # noqa: PLC0415 - as above
+
+    if not settings.outlet:
+        raise CommandError(
+            "no place is named where mails leave: give --outlet smtp://HOST:PORT, a URL or a folder"
+        )
+    mails = delivery.place_of(settings.outlet, "outlet")
+    texts = delivery.place_of(settings.sms_outlet, "sms_outlet") if settings.sms_outlet else None
+    if isinstance(texts, delivery.SmtpPlace):
+        raise CommandError("a mail server takes no text messages: sms_outlet is a URL or a folder")
+    if texts is None and isinstance(mails, delivery.FolderPlace):
+        texts = mails
+    if isinstance(mails, delivery.SmtpPlace) and not settings.sender:
+        raise CommandError("mails need a sender: give --sender 'Shop <shop@example.com>'")
+    return delivery.DeliverySettings(
+        bootstrap_servers=broker_of(settings),
+        group=settings.deliver_group or f"{settings.topic_prefix}mailing-trigger-deliver",
+        mails=mails,
+        texts=texts,
+        sender=delivery.sender_of(settings.sender or delivery.NOBODY),
+        topic_prefix=settings.topic_prefix,
+        security=settings.kafka,
+        schema_registry_url=settings.schema_registry_url,
+        templates=settings.templates,
+        session_timeout_s=settings.session_timeout_s,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+        token=settings.webhook_token,
     )

@@ -12,14 +12,17 @@ from mailing_trigger.commands import (
     calls,
     checks,
     credentials,
+    dead_letters,
+    deliver,
+    explain,
     mailings,
     recipients,
     serve,
     topics,
 )
-from mailing_trigger.explain import explain
 from mailing_trigger.guard import require_ours
 from mailing_trigger.logs import be_quiet
+from mailing_trigger.one_line import one_line
 from mailing_trigger.settings import debug_wanted
 
 if TYPE_CHECKING:
@@ -59,6 +62,9 @@ recipients.register(app)
 topics.register(app)
 credentials.register(app)
 checks.register(app)
+deliver.register(app)
+dead_letters.register(app)
+explain.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         for line in getattr(exc, "evidence", ()):
             print(f"    {line}", file=sys.stderr)
-        return _fail(explain(exc), getattr(exc, "exit_code", 1))
+        return _fail(one_line(exc), getattr(exc, "exit_code", 1))
     return status if isinstance(status, int) else 0
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from mailing_trigger import seed
 from mailing_trigger.adapters import client_settings
+from mailing_trigger.deliver import renderer_of
+from mailing_trigger.delivery.message import send_of
 from mailing_trigger.errors import CommandError
 from mailing_trigger.output import progress, say
 from mailing_trigger.sends import read_sends
@@ -20,6 +22,7 @@ from producers.sync import SyncTriggerClient
 from streams.embedded.ports import free_port
 
 if TYPE_CHECKING:
+    from mailing_trigger.delivery.message import Send
     from mailing_trigger.system import System
 
 CALL_WITHIN_S = 30.0
@@ -63,13 +66,15 @@ def _show(system: System) -> None:
     say(f"Invoking mailing {seed.MID}:")
     with SyncTriggerClient(client_settings(system.settings)) as client:
         client.invoke(seed.ORGID, seed.MID)
-        send = _first_send(system)
+        record = next(read_sends(system.settings, within_s=SEND_WITHIN_S, check=system.check))
+        send = {name: record[name] for name in SHOWN} | {"context": record["context"].decode()}
         say(json.dumps(send, ensure_ascii=False, indent=2))
         _expect(send["rid"] == rid, f"the send is for {send['rid']}, not for {rid}")
         _expect(send["context"] == '"XYZ-123"', f"the send's context is {send['context']}")
         view = client.mailing(seed.ORGID, seed.MID)
     counted = (view.triggered, view.duplicates, view.sent)
     _expect(counted == (2, 1, 1), f"triggered, duplicates and sent are {counted}")
+    _show_mail(send_of(record, sent_at_ms=0))
 
 
 def _call(system: System) -> int:
@@ -89,10 +94,15 @@ def _call(system: System) -> int:
     return ids[0]
 
 
-def _first_send(system: System) -> dict[str, Any]:
-    found = next(read_sends(system.settings, within_s=SEND_WITHIN_S, check=system.check))
-    shown = {name: found[name] for name in SHOWN}
-    return shown | {"context": found["context"].decode()}
+def _show_mail(send: Send) -> None:
+    content = renderer_of(None).render(send)
+    say("")
+    say("The mail that `mailing-trigger deliver` makes of it, with the template that is built in:")
+    say("")
+    say(f"To: {send.name} <{send.email}>")
+    say(f"Subject: {content.subject}")
+    say("")
+    say((content.plain or "").rstrip())
 
 
 def _expect(kept: bool, otherwise: str) -> None:

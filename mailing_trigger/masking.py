@@ -17,3 +17,10 @@ def masked(name: str, value: object) -> object:
     if value and _SECRET.search(name):
         return MASK
     return _USERINFO.sub(MASK, value) if isinstance(value, str) else value
+
+
+def masked_address(email: str) -> str:
+    """Return the first letters of both parts and the last label: enough to recognise one's own."""
+    local, _, domain = email.rpartition("@")
+    name, _, top = domain.rpartition(".")
+    return f"{local[:1]}{MASK}@{name[:1]}{MASK}.{top}" if name else f"{local[:1]}{MASK}@{MASK}"

@@ -99,6 +99,31 @@ class Settings:
             values.one_of(*STORES), "what keeps the recipients: `memory`, or `rocksdb` in data_dir"
         ),
     ] = STORES[0]
+    outlet: Annotated[
+        str, About(values.text, "where mails leave: `smtp://HOST:PORT`, a URL of http(s), a folder")
+    ] = ""
+    sms_outlet: Annotated[
+        str, About(values.text, "where text messages leave: a URL of http(s), a folder")
+    ] = ""
+    sender: Annotated[str, About(values.text, "whom mails are from: `Shop <shop@example.com>`")] = (
+        ""
+    )
+    templates: Annotated[
+        Path | None,
+        About(values.path, "folder of templates, `ORGID/MID/subject.txt` and so on", "built in"),
+    ] = None
+    smtp_user: Annotated[str, About(values.text, "login at the mail server")] = ""
+    smtp_password: Annotated[str, About(values.text, "its password; there is no flag for it")] = ""
+    webhook_token: Annotated[
+        str, About(values.text, "bearer token for outlets of http(s); there is no flag for it")
+    ] = ""
+    deliver_group: Annotated[
+        str,
+        About(
+            values.text,
+            "consumer group of `deliver`; empty: topic_prefix + mailing-trigger-deliver",
+        ),
+    ] = ""
     log_level: Annotated[
         str, About(values.one_of(*LEVELS), "`DEBUG` (tracebacks too), `INFO`, `WARNING`, `ERROR`")
     ] = "INFO"

@@ -6,19 +6,11 @@ import json
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from mailing_trigger.adapters import broker_of
 from mailing_trigger.errors import CommandError
-from mailing_trigger.explain import explain
-from mailing_trigger.output import console, progress_console, say
+from mailing_trigger.one_line import one_line
+from mailing_trigger.output import console, say
+from mailing_trigger.progress import reading
 from streams.verify.recount import recount
 
 if TYPE_CHECKING:
@@ -41,6 +33,7 @@ COUNTED = (
     ("answers", "answers about mailings"),
     ("answers_repeated", "of them repeated, equal"),
     ("dead_letters", "dead letters"),
+    ("dead_letters_settled", "of them redriven or dropped"),
 )
 
 
@@ -56,7 +49,7 @@ def run(settings: Settings, *, as_json: bool) -> int:
     try:
         report = _recount(settings)
     except Exception as exc:  # an error must not pass for a breach
-        raise NotVerified(explain(exc)) from exc
+        raise NotVerified(one_line(exc)) from exc
     if as_json:
         console.print_json(json.dumps(report.as_dict()), indent=None)
     else:
@@ -65,26 +58,17 @@ def run(settings: Settings, *, as_json: bool) -> int:
 
 
 def _recount(settings: Settings) -> Report:
-    columns = (
-        TextColumn("reading"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    shown = progress_console.is_terminal
-    with Progress(*columns, console=progress_console, disable=not shown, transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with reading() as progress:
         return recount(
             broker_of(settings),
             settings.topic_prefix,
             security=settings.kafka,
-            registered=_schemas_of(settings.schema_registry_url),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            registered=schemas_of(settings.schema_registry_url),
+            progress=progress,
         )
 
 
-def _schemas_of(url: str | None) -> Callable[[int], str | None]:
+def schemas_of(url: str | None) -> Callable[[int], str | None]:
     """Return what finds the schema text of an id in the registry at *url*."""
     if url is None:
         return lambda _: None

@@ -16,6 +16,7 @@ MAILING_ANSWER: Final = "MailingAnswer"
 RECIPIENT_ANSWER: Final = "RecipientAnswer"
 RECIPIENT_SEND: Final = "RecipientSend"
 DEAD_LETTER: Final = "DeadLetter"
+DEAD_LETTER_SETTLED: Final = "DeadLetterSettled"
 RECIPIENT_STATE: Final = "RecipientState"
 RECIPIENT_BATCH: Final = "RecipientBatch"
 MAILING_STATE: Final = "MailingState"
@@ -38,6 +39,7 @@ NAMES: Final = (
     RECIPIENT_ANSWER,
     RECIPIENT_SEND,
     DEAD_LETTER,
+    DEAD_LETTER_SETTLED,
     RECIPIENT_STATE,
     RECIPIENT_BATCH,
     MAILING_STATE,

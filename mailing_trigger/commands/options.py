@@ -44,6 +44,10 @@ Insecure = Annotated[bool | None, _flag("insecure", None)]
 SchemaRegistryUrl = Annotated[str | None, _flag("schema_registry_url", "URL")]
 AckTimeout = Annotated[str | None, _flag("ack_timeout_s", "SECONDS")]
 Store = Annotated[str | None, _flag("store", "memory|rocksdb")]
+Outlet = Annotated[str | None, _flag("outlet", "URL|DIR")]
+SmsOutlet = Annotated[str | None, _flag("sms_outlet", "URL|DIR")]
+Sender = Annotated[str | None, _flag("sender", "ADDRESS")]
+Templates = Annotated[str | None, _flag("templates", "DIR")]
 LogLevel = Annotated[str | None, _flag("log_level", "LEVEL")]
 
 Orgid = Annotated[

@@ -10,12 +10,12 @@ from streams.verify.report import Kind
 
 if TYPE_CHECKING:
     from streams.verify.reading import Raw, Topics
-    from streams.verify.records import Records
+    from streams.verify.records import Record, Records
     from streams.verify.report import Report
 
 # The log does not show these: the worker laid the event aside, because it failed on it or because
 # the broker refused what follows from it.
-_ASIDE = frozenset(
+ASIDE = frozenset(
     {
         "FOLD_RAISED",
         "TOO_LARGE_TO_PRODUCE",
@@ -44,11 +44,14 @@ class Letters:
 
     def take(self, raw: Raw) -> None:
         """Take a record of the topic."""
-        self._report.counts["dead_letters"] += 1
         try:
             name, letter = self._records.read(raw.value)
         except ValueError:
             name, letter = "", {}
+        if name == "DeadLetterSettled":
+            self._settle(raw, letter)
+            return
+        self._report.counts["dead_letters"] += 1
         if name != "DeadLetter":
             self._breach(Kind.UNEXPECTED, raw.offset, "no dead letter of ours")
             return
@@ -68,11 +71,19 @@ class Letters:
             kind = Kind.DOUBLED if equal else Kind.UNEQUAL_REPEAT
             self._breach(kind, raw.offset, f"a dead letter before, at offset {known.place}")
 
+    def _settle(self, raw: Raw, note: Record) -> None:
+        """Take the note of what became of a dead letter, which stands behind it."""
+        self._report.counts["dead_letters_settled"] += 1
+        ours = (note["topic"], note["partition"]) == (self._log, self._partition)
+        gone = self._some_gone or note["offset"] < self._log_begin
+        if not ours or (note["offset"] not in self._found and not gone):
+            self._breach(Kind.UNEXPECTED, raw.offset, "it settles a dead letter that is not there")
+
     def aside(self, offset: int, kept: str | None) -> bool:
         """Whether the event at *offset* was laid aside; *kept* is the changelog's reason."""
         letter = self._found.get(offset)
         reason = letter.reason if letter is not None else kept
-        return reason in _ASIDE
+        return reason in ASIDE
 
     def expect(self, raw: Raw, kept: str | None, *, required: bool) -> None:
         """Look for the dead letter of a record; *kept* is the changelog's reason."""
@@ -93,7 +104,7 @@ class Letters:
         if kept is not None and kept != letter.reason:
             detail = f"{letter.reason} here, {kept} in the changelog"
             self._breach(Kind.CHANGED, letter.place, detail)
-        if letter.reason in _ASIDE and self._is_record(raw.value):
+        if letter.reason in ASIDE and self._is_record(raw.value):
             self._report.laid_aside.append((self._partition, raw.offset, letter.reason))
 
     def _is_record(self, value: bytes | None) -> bool:

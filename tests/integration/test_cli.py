@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schemas.topics import TOPICS
 from streams.embedded.ports import free_port
 from tests.support.processes import ROOT
 from tests.support.wait import eventually
@@ -77,7 +78,7 @@ def test_topics_are_created_once_and_found_right(kafka: Broker, cluster_prefix: 
 
     assert missing.returncode == 1
     assert f"{cluster_prefix}mailing.recipients does not exist" in missing.stdout
-    assert len(first.stdout.splitlines()) == 5
+    assert len(first.stdout.splitlines()) == len(TOPICS)
     assert second.stdout == "every topic was there already\n"
     assert (right.returncode, right.stdout) == (0, "the topics are as they must be\n")
 
@@ -186,7 +187,7 @@ def test_the_doctor_says_that_topics_are_missing(kafka: Broker, cluster_prefix: 
         "doctor", "--bootstrap-servers", kafka.bootstrap_servers, "--topic-prefix", cluster_prefix
     )
     assert done.returncode == 1
-    assert done.stdout.count("fail  topics") == 5
+    assert done.stdout.count("fail  topics") == len(TOPICS)
 
 
 def test_printed_credentials_are_those_of_the_password(tmp_path: Path) -> None:

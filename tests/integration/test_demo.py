@@ -35,4 +35,5 @@ def test_the_demo_shows_one_call_one_id_and_one_send(processes: Processes) -> No
     assert f'"rid": {first}' in shown
     assert '"email": "user@domain.com"' in shown
     assert r'"context": "\"XYZ-123\""' in shown
+    assert "To: John Doe <user@domain.com>\nSubject: Mailing 1 for John Doe\n" in shown
     assert "\x1b" not in shown, "escape codes in what is not a terminal"

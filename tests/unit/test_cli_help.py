@@ -31,7 +31,13 @@ COMMANDS = [
     "topics create",
     "topics check",
     "credentials",
+    "dead-letters drop",
+    "dead-letters list",
+    "dead-letters redrive",
+    "dead-letters show",
+    "deliver",
     "doctor",
+    "explain",
     "verify",
 ]
 
