@@ -128,7 +128,8 @@ def _commit(key: bytes | None, value: bytes | None, whose: tuple[str, str]) -> C
     offset = content.number(">q")
     if version >= 3:
         content.number(">i")
-    text = content.text(compact=version >= 4)
+    # A note that the library commits outside a transaction has C's end of a string in it.
+    text = content.text(compact=version >= 4).removesuffix("\0")
     if text == BY_HAND:
         return None
     note: Any = text.split(" ")
