@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from producers.bulk import blocks_of, bulk_answers, exchange_blocks
+from producers.bulk import BulkAnswer, blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
 from producers.contract.entries import KnownEntry
 from producers.contract.mailing_calls import FIRST
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from producers.bulk import Answered, Block, BulkAnswer, Recipients
+    from producers.bulk import Answered, Block, Recipients
     from producers.contract.entries import Entry, TriggerCall
     from producers.contract.errors import EntryError
     from producers.control import Place
@@ -113,6 +113,31 @@ class TriggerClient:
         if given.errors:
             raise TriggerRejected(given.ids, given.errors)
         return [rid for rid in given.ids if rid is not None]
+
+    async def trigger_each(
+        self,
+        *,
+        orgid: int,
+        mid: int,
+        recipients: Iterable[int | Mapping[str, object]],
+        request_id: str | None = None,
+    ) -> list[BulkAnswer]:
+        """Add *recipients* to a mailing and return what became of each, in order.
+
+        TriggerRejected only when the mailing takes none at all.
+        """
+        call = read_recipients(recipients)
+        results = await self.submit(call, orgid=orgid, mid=mid, request_id=request_id)
+        given = answer(call, results)
+        if given.errors and not given.ids:
+            raise TriggerRejected((), given.errors)
+        errors = {error.index: error for error in reversed(given.errors)}
+        return [
+            BulkAnswer(index, None, None, errors[index])
+            if index in errors
+            else BulkAnswer(index, results[index][1], results[index][0])
+            for index in range(call.size)
+        ]
 
     async def submit(
         self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None

@@ -70,6 +70,21 @@ class SyncTriggerClient:
             self._client.trigger(orgid=orgid, mid=mid, recipients=recipients, request_id=request_id)
         )
 
+    def trigger_each(
+        self,
+        *,
+        orgid: int,
+        mid: int,
+        recipients: Iterable[int | Mapping[str, object]],
+        request_id: str | None = None,
+    ) -> list[BulkAnswer]:
+        """See `TriggerClient.trigger_each`."""
+        return self._run(
+            self._client.trigger_each(
+                orgid=orgid, mid=mid, recipients=recipients, request_id=request_id
+            )
+        )
+
     def submit(
         self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
     ) -> dict[int, Result]:

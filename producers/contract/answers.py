@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from producers.contract.entries import KnownEntry
 from producers.contract.errors import Code, EntryError
 from schemas.records import Outcome
@@ -33,6 +35,8 @@ _OF_THE_ENTRY = {
     ),
     Outcome.FAILED: (None, Code.FAILED, "the event could not be processed"),
 }
+_NAMES = {outcome: outcome.name.lower() for outcome in Outcome if outcome.accepted}
+UNSUBSCRIBED = "UNSUBSCRIBED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,19 @@ class TriggerAnswer:
     status: int
     ids: tuple[int | None, ...]
     errors: tuple[EntryError, ...]
+
+
+class EntryOutcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of the entry at *index*: the row of an answer that tells it of each.
+
+    *outcome* is `created`, `known`, `duplicate`, `suppressed`, `rejected`, or `unacknowledged` when
+    nobody knows yet; *reason* is a code where one of the last three needs it.
+    """
+
+    index: int
+    rid: int | None
+    outcome: str
+    reason: str | None
 
 
 def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> TriggerAnswer:
@@ -91,6 +108,27 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
         status = 404
     errors.sort(key=lambda error: error.index)
     return TriggerAnswer(status, tuple(ids), tuple(errors))
+
+
+def outcomes_of(
+    call: TriggerCall, results: Mapping[int, tuple[Outcome, int]], given: TriggerAnswer
+) -> list[EntryOutcome]:
+    """Return what became of every entry of *call*, which *given* is the answer of."""
+    # An entry may have several errors; the first one names it.
+    codes: dict[int, str] = {}
+    for error in given.errors:
+        codes.setdefault(error.index, error.code)
+    rows = []
+    for index in range(call.size):
+        code = codes.get(index)
+        if code is None:
+            outcome, rid = results[index]
+            reason = UNSUBSCRIBED if outcome is Outcome.SUPPRESSED else None
+            rows.append(EntryOutcome(index, rid, _NAMES[outcome], reason))
+        else:
+            late = code == Code.NOT_ACKNOWLEDGED
+            rows.append(EntryOutcome(index, None, "unacknowledged" if late else "rejected", code))
+    return rows
 
 
 def _not_acknowledged(index: int) -> EntryError:

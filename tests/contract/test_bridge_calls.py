@@ -140,6 +140,42 @@ def test_an_unknown_mailing_comes_before_what_is_wrong_with_entries(
     assert answer.json()["detail"] == "no such mailing"
 
 
+PREFER_OUTCOMES = {"Prefer": "return=representation"}
+
+
+def test_a_caller_who_prefers_it_is_told_what_became_of_each_entry(bridge: Bridge) -> None:
+    answer = bridge.http.put(TRIGGER, content=GOOD, headers=PREFER_OUTCOMES)
+    table = bridge.http.put(f"{TRIGGER}&format=csv", content=GOOD, headers=PREFER_OUTCOMES)
+
+    assert (answer.status_code, answer.headers["preference-applied"]) == (
+        200,
+        "return=representation",
+    )
+    assert answer.json() == [{"index": 0, "rid": 1024, "outcome": "created", "reason": None}]
+    assert table.text == "index,rid,outcome,reason\r\n0,1024,created,\r\n"
+
+
+def test_a_refusal_keeps_its_status_and_tells_of_each_entry_beside(bridge: Bridge) -> None:
+    body = b'[{"email":"a@example.com"},77]'
+    answer = bridge.http.put(TRIGGER, content=body, headers=PREFER_OUTCOMES)
+
+    assert (answer.status_code, answer.json()["ids"]) == (422, [1024, None])
+    assert answer.headers["preference-applied"] == "return=representation"
+    assert [(row["outcome"], row["reason"]) for row in answer.json()["outcomes"]] == [
+        ("created", None),
+        ("rejected", "UNKNOWN_RECIPIENT"),
+    ]
+    assert "outcomes" not in bridge.http.put(TRIGGER, content=body).json()
+
+
+def test_what_became_of_many_entries_is_told_as_of_few(bridge: Bridge) -> None:
+    body = b"[" + b",".join(b'{"email":"u%d@example.com"}' % n for n in range(3000)) + b"]"
+    answer = bridge.http.put(TRIGGER, content=body, headers=PREFER_OUTCOMES)
+
+    assert answer.status_code == 200
+    assert [row["index"] for row in answer.json()] == [*range(3000)]
+
+
 def test_late_acknowledgements_are_a_504_that_tells_what_is_known() -> None:
     with running(StandIn(late=frozenset({1}))) as bridge:
         answer = bridge.http.put(
