@@ -6,12 +6,13 @@ import itertools
 import secrets
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from producers.bulk import BulkAnswer, blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
 from producers.contract.entries import KnownEntry
 from producers.contract.mailing_calls import FIRST
+from producers.contract.receipts import Receipt, request_id_of
 from producers.contract.recipients import read_recipients
 from producers.control import (
     DEFAULT_INTERVAL_S,
@@ -52,8 +53,10 @@ if TYPE_CHECKING:
     from producers.bulk import Answered, Block, Recipients
     from producers.contract.entries import Entry, TriggerCall
     from producers.contract.errors import EntryError
+    from producers.contract.receipts import AnswerPlace
     from producers.control import Place
     from producers.outgoing import Slice
+    from producers.recall import Recalled
     from producers.settings import ClientSettings
 
 __all__ = ["Invocation", "MailingView", "Result", "TriggerClient"]
@@ -149,7 +152,7 @@ class TriggerClient:
         log is the reason; Overloaded when too much is on its way. A given *request_id* must never
         be used for other content: a late answer to it would be taken for this call's.
         """
-        waiting = await self._submit(call, orgid, mid, self._checked(request_id))
+        waiting = await self._submit(call, orgid, mid, self._checked(request_id, orgid))
         answers = waiting.answers
         if answers and not any(map(self._has_a_home, call.entries)):
             # No event went out, so nobody has looked at the mailing, which comes first.
@@ -180,7 +183,7 @@ class TriggerClient:
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
     ) -> AsyncGenerator[list[BulkAnswer]]:
         """Do as `trigger_many` does, with the answers in lists as they arrive."""
-        blocks = blocks_of(recipients, self._checked(request_id))
+        blocks = blocks_of(recipients, self._checked(request_id, orgid))
         async with aclosing(self.exchange_blocks(blocks, orgid=orgid, mid=mid)) as answered:
             async for each in answered:
                 yield bulk_answers(each)
@@ -207,16 +210,12 @@ class TriggerClient:
         is counted in the mailing, and nobody is told.
         """
         call = read_recipients(recipients)
-        request_id = self._checked(request_id)
+        request_id = self._checked(request_id, orgid)
         pieces = list(self._slices(call, orgid, mid, request_id, NO_REPLY))
         refused = dict(result for piece in pieces for result in piece.refused)
         if call.errors or refused:
             raise TriggerRejected([None] * call.size, _refusals(call, refused))
-        waiting: Waiting[None] = Waiting(entry.index for entry in call.entries)
-        with self.in_flight.holding(call.entries):
-            await self._exchange.run(request_id, waiting, pieces, delivery_is_answer=True)
-        if waiting.undelivered or waiting.missing:
-            raise unavailable(waiting)
+        await self._hand_over(call, request_id, pieces)
 
     async def define(
         self,
@@ -283,9 +282,32 @@ class TriggerClient:
         """Return a page of an organisation's mailings in the order of their mid."""
         return await self._control.mailings(orgid, after_mid, limit)
 
-    def _checked(self, request_id: str | None) -> str:
+    # What a bridge needs beside, to answer later.
+
+    def place(self, orgid: int) -> AnswerPlace:
+        """Return the place of a call that is about to be submitted with its request id."""
+        return self._exchange.place_of(self._checked(None, orgid))
+
+    def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt:
+        """Return under what the answer of *call* can be asked for, when it is in the log."""
+        # Entries above the size limit have no event either, but none that the contract accepts is.
+        expected = sum(map(self._has_a_home, call.entries))
+        return Receipt(place, expected, call.size)
+
+    async def hand_over(
+        self, call: TriggerCall, *, orgid: int, mid: int, place: AnswerPlace
+    ) -> None:
+        """Return when all events of *call* are durable in the log; LogUnavailable, Overloaded."""
+        pieces = self._slices(call, orgid, mid, place.request_id, place.reply_partition)
+        await self._hand_over(call, place.request_id, pieces)
+
+    async def recall(self, receipt: Receipt) -> Recalled:
+        """Return what is known of a call by now; LogUnavailable, Overloaded."""
+        return await self._exchange.recall.read(receipt)
+
+    def _checked(self, request_id: str | None, orgid: int) -> str:
         if request_id is None:
-            return f"{self._name}{next(self._calls):x}"
+            return request_id_of(orgid, self._name, next(self._calls))
         if not 1 <= len(request_id) <= MAX_REQUEST_ID_CHARS:
             raise ValueError(f"a request_id has 1 to {MAX_REQUEST_ID_CHARS} characters")
         return request_id
@@ -317,6 +339,14 @@ class TriggerClient:
         if waiting.undelivered and not waiting.answers:
             raise unavailable(waiting)
         return waiting
+
+    async def _hand_over(self, call: TriggerCall, request_id: str, pieces: Iterable[Slice]) -> None:
+        # An answer that is quicker than the delivery's report proves the same.
+        waiting: Waiting[Any] = Waiting(entry.index for entry in call.entries)
+        with self.in_flight.holding(call.entries):
+            await self._exchange.run(request_id, waiting, pieces, delivery_is_answer=True)
+        if waiting.undelivered or waiting.missing:
+            raise unavailable(waiting)
 
     def _slices(
         self, call: TriggerCall, orgid: int, mid: int, request_id: str, reply_partition: int

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from producers.contract.entries import TriggerCall
+    from producers.contract.receipts import AnswerPlace, Receipt
     from producers.control import Invocation, MailingView, PendingPage, Place
+    from producers.recall import Recalled
     from schemas.records import Channel, DedupPolicy, MailingPhase, Outcome, UnknownRecipients
 
 
@@ -18,6 +20,16 @@ class Client(Protocol):
     async def submit(
         self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
     ) -> Mapping[int, tuple[Outcome, int]]: ...
+
+    def place(self, orgid: int) -> AnswerPlace: ...
+
+    def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt: ...
+
+    async def hand_over(
+        self, call: TriggerCall, *, orgid: int, mid: int, place: AnswerPlace
+    ) -> None: ...
+
+    async def recall(self, receipt: Receipt) -> Recalled: ...
 
     async def define(
         self,

@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.responses import Response
 
-from producers.bridge.problems import Problem
+from producers.bridge.problems import RETRY_AFTER_S, Problem
 from producers.contract.answers import outcomes_of
 from producers.contract.formats import write_ids, write_outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from producers.contract.answers import TriggerAnswer
     from producers.contract.entries import TriggerCall
+    from producers.contract.errors import EntryError
     from producers.contract.formats import AnswerFormat
     from producers.contract.preferences import Preferences
+    from producers.contract.receipts import Receipt
     from schemas.records import Outcome
 
+ADDRESS = "/v3.7/mailing/trigger/"
 _OUTCOMES_APPLIED = {"Preference-Applied": "return=representation"}
 
 
@@ -30,6 +34,8 @@ class Told:
     call: TriggerCall
     results: Mapping[int, tuple[Outcome, int]]
     answer: TriggerAnswer
+    receipt: Receipt | None = None
+    """Of a call whose answer is not complete: under what it can be asked for later."""
 
 
 def response_to(told: Told, answer_format: AnswerFormat, preferences: Preferences) -> Response:
@@ -44,6 +50,32 @@ def response_to(told: Told, answer_format: AnswerFormat, preferences: Preference
         ids = [rid for rid in given.ids if rid is not None]
         body, headers = write_ids(ids, answer_format), None
     return Response(body, headers=headers, media_type=answer_format.media_type)
+
+
+def later(
+    receipt: Receipt, *, acknowledged: int = 0, errors: Sequence[EntryError] = (), applied: bool
+) -> Response:
+    """Return that a call is in the log, and where its answer will be.
+
+    *errors* are what is wrong with entries that have no event; *applied*: this is what the caller
+    has preferred.
+    """
+    location = location_of(receipt)
+    document = {
+        "location": location,
+        "expected": receipt.expected,
+        "acknowledged": acknowledged,
+        "errors": errors,
+    }
+    headers = {"Location": location, "Retry-After": str(RETRY_AFTER_S)}
+    if applied:
+        headers["Preference-Applied"] = "respond-async"
+    return Response(msgspec.json.encode(document), 202, headers, "application/json")
+
+
+def location_of(receipt: Receipt) -> str:
+    """Return the address of a call's answer."""
+    return f"{ADDRESS}{receipt}"
 
 
 def _problem(told: Told, preferences: Preferences) -> Problem:
@@ -61,9 +93,11 @@ def _problem(told: Told, preferences: Preferences) -> Problem:
         code = first.code if len(given.errors) == 1 else "REJECTED_ENTRIES"
         refused = len({error.index for error in given.errors})
         detail = f"{refused} of {size} recipients refused; {first.index}:{field} {first.detail}"
-    headers = None
+    headers: dict[str, str] = {}
     members: dict[str, object] = {"ids": given.ids, "errors": given.errors}
     if preferences.outcomes:
         members["outcomes"] = outcomes_of(told.call, told.results, given)
-        headers = _OUTCOMES_APPLIED
+        headers |= _OUTCOMES_APPLIED
+    if told.receipt is not None:
+        members["location"] = headers["Location"] = location_of(told.receipt)
     return Problem(given.status, code, detail, headers=headers, members=members)

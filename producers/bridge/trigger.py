@@ -11,7 +11,7 @@ from producers.bridge.gate import authorize
 from producers.bridge.limits import read_body
 from producers.bridge.pace import Pace
 from producers.bridge.problems import Problem, TooBusy
-from producers.bridge.telling import Told, response_to
+from producers.bridge.telling import Told, later, response_to
 from producers.contract.answers import answer
 from producers.contract.media import kind_of
 from producers.contract.parameters import read_parameters
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from producers.bridge.ports import Client
     from producers.bridge.readiness import Readiness
     from producers.contract.entries import TriggerCall
+    from producers.contract.receipts import AnswerPlace, Receipt
 
 # Longer bodies are read in a thread, one at a time: it holds back the loop for a few milliseconds
 # now and then (the interpreter's switch interval) rather than for as long as the body takes.
@@ -52,7 +53,8 @@ class Trigger:
     async def trigger(self, request: Request, *, suffix: str | None) -> Response:
         """Answer one call; the checks come in the order that the contract gives them."""
         parameters = read_parameters(query_of(request), suffix=suffix)
-        authorize(request, parameters.orgid)
+        orgid, mid = parameters.orgid, parameters.mid
+        authorize(request, orgid)
         preferences = read_preferences(request.headers.getlist("prefer"))
         content_type = request.headers.get("content-type")
         kind_of(content_type)
@@ -62,7 +64,14 @@ class Trigger:
                 body = await read_body(request, ticket, self._admission.limits)
                 call = await self._read(body, content_type)
                 ticket.take_entries(call.size)
-                told = await self._submit(call, parameters.orgid, parameters.mid)
+                place = self._client.place(orgid)
+                if preferences.respond_async:
+                    receipt = self._client.receipt(call, place)
+                    if receipt.expected:
+                        ticket.unanswered()
+                        await self._client.hand_over(call, orgid=orgid, mid=mid, place=place)
+                        return self._later(call, receipt)
+                told = await self._submit(call, orgid, mid, place)
         except TooBusy:
             await asyncio.sleep(self._pace.wait_s(time.monotonic()))
             raise
@@ -74,6 +83,10 @@ class Trigger:
             )
         return response_to(told, parameters.format, preferences)
 
+    def _later(self, call: TriggerCall, receipt: Receipt) -> Response:
+        self._metrics.entries(0, receipt.size - receipt.expected)
+        return later(receipt, errors=call.errors, applied=True)
+
     async def _read(self, body: bytes, content_type: str | None) -> TriggerCall:
         if len(body) <= IN_PLACE_BYTES:
             return read_call(body, content_type=content_type)
@@ -82,15 +95,17 @@ class Trigger:
             self._reader, lambda: read_call(body, content_type=content_type)
         )
 
-    async def _submit(self, call: TriggerCall, orgid: int, mid: int) -> Told:
+    async def _submit(self, call: TriggerCall, orgid: int, mid: int, place: AnswerPlace) -> Told:
         if not call.entries:
             # Nothing to produce, yet an unknown mailing comes before what is wrong with entries.
             await self._client.mailing(orgid, mid)
             return Told(call, {}, answer(call, {}))
-        results = await self._client.submit(call, orgid=orgid, mid=mid)
+        results = await self._client.submit(call, orgid=orgid, mid=mid, request_id=place.request_id)
+        given = answer(call, results)
         if len(results) == len(call.entries):
             self._readiness.answered()
-        return Told(call, results, answer(call, results))
+            return Told(call, results, given)
+        return Told(call, results, given, self._client.receipt(call, place))
 
     def close(self) -> None:
         """Let the reading thread end."""

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from producers.contract.entries import KnownEntry
+from producers.contract.entries import KnownEntry, TriggerCall
 from producers.contract.errors import Code, EntryError
 from schemas.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from producers.contract.entries import TriggerCall
 
 # About the mailing rather than the entry: they decide the status of the whole call.
 _OF_THE_MAILING = {
@@ -108,6 +106,20 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
         status = 404
     errors.sort(key=lambda error: error.index)
     return TriggerAnswer(status, tuple(ids), tuple(errors))
+
+
+def recalled(size: int, results: Mapping[int, tuple[Outcome, int]]) -> TriggerCall:
+    """Return a call of *size* entries as far as its *results*, which are complete, tell of it."""
+    detail = "refused when the call was made; its first answer says why"
+    return TriggerCall(
+        tuple(KnownEntry(index, 0, None, b"", b"") for index in results),
+        tuple(
+            EntryError(index, None, Code.REFUSED, detail)
+            for index in range(size)
+            if index not in results
+        ),
+        size,
+    )
 
 
 def outcomes_of(

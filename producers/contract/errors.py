@@ -50,6 +50,10 @@ class Code(StrEnum):
     # An entry was handed over, and then (422, 504)
     FAILED = "FAILED"  # its event could not be processed; it lies in the dead letters
     NOT_ACKNOWLEDGED = "NOT_ACKNOWLEDGED"  # accepted, but no answer in time
+    # The answer of a call is asked for later
+    REFUSED = "REFUSED"  # when the call was made, which said why (an entry's code)
+    UNKNOWN_CALL = "UNKNOWN_CALL"  # 404
+    ANSWER_EXPIRED = "ANSWER_EXPIRED"  # 410: acknowledgements are kept for a time
 
 
 class ContractError(Exception):

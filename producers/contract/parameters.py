@@ -41,6 +41,11 @@ def read_parameters(query: str, *, suffix: str | None = None) -> CallParameters:
     )
 
 
+def read_format(query: str) -> AnswerFormat:
+    """Return the form of answer that a query of nothing else asks for, or raise ContractError."""
+    return _format(given_in(query, {"format"}), None)
+
+
 def given_in(query: str, allowed: Collection[str]) -> dict[str, str]:
     """Return the parameters of the raw *query*, each one of *allowed* and there once."""
     given: dict[str, str] = {}

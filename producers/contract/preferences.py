@@ -24,6 +24,8 @@ class Preferences:
 
     outcomes: bool = False
     """`return=representation`: tell what became of each entry, not its ID alone."""
+    respond_async: bool = False
+    """`respond-async`: answer when the call is in the log, and the rest later."""
 
 
 NONE = Preferences()
@@ -47,4 +49,7 @@ def _read(text: str) -> Preferences:
         # On to the next one, also from what is none.
         comma = text.find(",", at)
         at = len(text) if comma < 0 else comma + 1
-    return Preferences(outcomes=given.get("return") == "representation")
+    return Preferences(
+        outcomes=given.get("return") == "representation",
+        respond_async="respond-async" in given,
+    )

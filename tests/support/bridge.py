@@ -16,8 +16,10 @@ from producers.bridge.app import create_app
 from producers.bridge.server import server_of
 from producers.bridge.settings import BridgeSettings
 from producers.contract.entries import KnownEntry
+from producers.contract.receipts import AnswerPlace, Receipt, request_id_of
 from producers.control import Invocation, MailingView, PendingPage
 from producers.errors import ControlRefused, UnknownMailing
+from producers.recall import Recalled
 from producers.settings import ClientSettings
 from schemas.ids import identity
 from schemas.records import (
@@ -76,6 +78,8 @@ class StandIn:
     error: Exception | None = None
     late: frozenset[int] = frozenset()
     calls: list[TriggerCall] = field(default_factory=list)
+    found: Recalled = field(default_factory=Recalled)
+    asked: list[Receipt] = field(default_factory=list)
     probes: int = 0
     hold: bool = False
     _go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,6 +97,21 @@ class StandIn:
             for entry in call.entries
             if entry.index not in self.late
         }
+
+    def place(self, orgid: int) -> AnswerPlace:
+        return AnswerPlace(request_id_of(orgid, "0123456789abcdef", len(self.calls)), 3, 70)
+
+    def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt:
+        return Receipt(place, len(call.entries), call.size)
+
+    async def hand_over(
+        self, call: TriggerCall, *, orgid: int, mid: int, place: AnswerPlace
+    ) -> None:
+        await self.submit(call, orgid=orgid, mid=mid, request_id=place.request_id)
+
+    async def recall(self, receipt: Receipt) -> Recalled:
+        self.asked.append(receipt)
+        return self.found
 
     async def _held(self) -> None:
         if self.hold:

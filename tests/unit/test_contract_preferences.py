@@ -20,6 +20,7 @@ OUTCOMES = Preferences(outcomes=True)
         pytest.param(["return"], NONE, id="no value"),
         pytest.param(["foo; some=1, wait=5 ,, return=representation;x=y"], OUTCOMES, id="a list"),
         pytest.param(["wait=10", "return=representation"], OUTCOMES, id="two headers"),
+        pytest.param(["respond-async, wait=10"], Preferences(respond_async=True), id="later"),
         pytest.param(["return=minimal, return=representation"], NONE, id="the first counts"),
         pytest.param(['foo="return=representation, \\", x"'], NONE, id="inside a string"),
         pytest.param(['foo;p=", return=representation"'], NONE, id="inside a parameter"),
