@@ -25,6 +25,7 @@ from producers.errors import TriggerRejected, UnknownMailing
 from producers.events import NO_REPLY, EventWriter
 from producers.exchange import Exchange, unavailable
 from producers.in_flight import InFlight
+from producers.keyed import begin
 from producers.outgoing import slices
 from producers.waiting import Waiting
 from schemas.ids import partition_of_rid
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from producers.contract.errors import EntryError
     from producers.contract.receipts import AnswerPlace
     from producers.control import Place
+    from producers.events import Begun
     from producers.outgoing import Slice
     from producers.recall import Recalled
     from producers.settings import ClientSettings
@@ -105,13 +107,18 @@ class TriggerClient:
         mid: int,
         recipients: Iterable[int | Mapping[str, object]],
         request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[int]:
         """Add *recipients* to a mailing and return their IDs in order.
 
-        TriggerRejected names the entries without an ID; the others were added all the same.
+        TriggerRejected names the entries without an ID; the others were added all the same. Under
+        an *idempotency_key* the same call may be made again for a day: each entry counts once, and
+        is answered as it was the first time. KeyReused when another call has that key.
         """
         call = read_recipients(recipients)
-        results = await self.submit(call, orgid=orgid, mid=mid, request_id=request_id)
+        results = await self.submit(
+            call, orgid=orgid, mid=mid, request_id=request_id, idempotency_key=idempotency_key
+        )
         given = answer(call, results)
         if given.errors:
             raise TriggerRejected(given.ids, given.errors)
@@ -124,13 +131,16 @@ class TriggerClient:
         mid: int,
         recipients: Iterable[int | Mapping[str, object]],
         request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[BulkAnswer]:
         """Add *recipients* to a mailing and return what became of each, in order.
 
         TriggerRejected only when the mailing takes none at all.
         """
         call = read_recipients(recipients)
-        results = await self.submit(call, orgid=orgid, mid=mid, request_id=request_id)
+        results = await self.submit(
+            call, orgid=orgid, mid=mid, request_id=request_id, idempotency_key=idempotency_key
+        )
         given = answer(call, results)
         if given.errors and not given.ids:
             raise TriggerRejected((), given.errors)
@@ -143,7 +153,13 @@ class TriggerClient:
         ]
 
     async def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[int, Result]:
         """Produce the entries of *call* and return (outcome, rid) by index.
 
@@ -152,7 +168,8 @@ class TriggerClient:
         log is the reason; Overloaded when too much is on its way. A given *request_id* must never
         be used for other content: a late answer to it would be taken for this call's.
         """
-        waiting = await self._submit(call, orgid, mid, self._checked(request_id, orgid))
+        begun = await self._begun(call, orgid, mid, idempotency_key)
+        waiting = await self._submit(call, orgid, mid, self._checked(request_id, orgid), begun)
         answers = waiting.answers
         if answers and not any(map(self._has_a_home, call.entries)):
             # No event went out, so nobody has looked at the mailing, which comes first.
@@ -295,15 +312,33 @@ class TriggerClient:
         return Receipt(place, expected, call.size)
 
     async def hand_over(
-        self, call: TriggerCall, *, orgid: int, mid: int, place: AnswerPlace
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        place: AnswerPlace,
+        idempotency_key: str | None = None,
     ) -> None:
         """Return when all events of *call* are durable in the log; LogUnavailable, Overloaded."""
-        pieces = self._slices(call, orgid, mid, place.request_id, place.reply_partition)
-        await self._hand_over(call, place.request_id, pieces)
+        begun = await self._begun(call, orgid, mid, idempotency_key)
+        request_id, reply_partition, _ = place
+        pieces = self._slices(call, orgid, mid, request_id, reply_partition, begun)
+        await self._hand_over(call, request_id, pieces)
 
     async def recall(self, receipt: Receipt) -> Recalled:
         """Return what is known of a call by now; LogUnavailable, Overloaded."""
         return await self._exchange.recall.read(receipt)
+
+    async def _begun(
+        self, call: TriggerCall, orgid: int, mid: int, key: str | None
+    ) -> Begun | None:
+        if key is None or not call.entries:
+            return None
+        request_id = self._checked(None, orgid)
+        return await begin(
+            self._exchange, call, orgid=orgid, mid=mid, key=key, request_id=request_id
+        )
 
     def _checked(self, request_id: str | None, orgid: int) -> str:
         if request_id is None:
@@ -330,10 +365,10 @@ class TriggerClient:
         return None if view.state in _TAKES_TRIGGERS else Outcome.MAILING_CLOSED
 
     async def _submit(
-        self, call: TriggerCall, orgid: int, mid: int, request_id: str
+        self, call: TriggerCall, orgid: int, mid: int, request_id: str, begun: Begun | None = None
     ) -> Waiting[Result]:
         waiting: Waiting[Result] = Waiting(entry.index for entry in call.entries)
-        pieces = self._slices(call, orgid, mid, request_id, self._exchange.reply_partition)
+        pieces = self._slices(call, orgid, mid, request_id, self._exchange.reply_partition, begun)
         with self.in_flight.holding(call.entries):
             await self._exchange.run(request_id, waiting, pieces)
         if waiting.undelivered and not waiting.answers:
@@ -349,7 +384,13 @@ class TriggerClient:
             raise unavailable(waiting)
 
     def _slices(
-        self, call: TriggerCall, orgid: int, mid: int, request_id: str, reply_partition: int
+        self,
+        call: TriggerCall,
+        orgid: int,
+        mid: int,
+        request_id: str,
+        reply_partition: int,
+        begun: Begun | None = None,
     ) -> Iterator[Slice]:
         writer = EventWriter(
             self._exchange.codec,
@@ -357,6 +398,7 @@ class TriggerClient:
             mid=mid,
             request_id=request_id,
             reply_partition=reply_partition,
+            begun=begun,
         )
         return slices(call.entries, writer, orgid=orgid, partitions=self._exchange.partitions)
 

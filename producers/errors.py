@@ -6,6 +6,7 @@ ClientError
 ├── LogUnavailable   the log did not take the events
 ├── Overloaded       too much is in flight already; nothing was produced
 ├── TriggerRejected  some entries of a call have no ID; the others were added
+├── KeyReused        the idempotency key is another call's
 ├── UnknownMailing   there is no such mailing
 ├── ControlRefused   the mailing's state or type forbids the step
 └── NotAcknowledged  no answer in time
@@ -67,6 +68,10 @@ class TriggerRejected(ClientError):
         super().__init__(f"entry {first.index}: {first.code}, {first.detail}{more}")
         self.ids = tuple(ids)
         self.errors = tuple(errors)
+
+
+class KeyReused(ClientError):
+    """The idempotency key was used within the last day, for other entries; nothing was produced."""
 
 
 class UnknownMailing(ClientError):

@@ -14,7 +14,7 @@ from producers.acks import read_acks
 from producers.errors import LogUnavailable
 from schemas.errors import WireError
 from schemas.framing import schema_text
-from schemas.records import ACKNOWLEDGEMENT, MAILING_ANSWER, PENDING_ANSWER, Outcome
+from schemas.records import ACKNOWLEDGEMENT, CALL_ANSWER, MAILING_ANSWER, PENDING_ANSWER, Outcome
 
 if TYPE_CHECKING:
     import asyncio
@@ -167,6 +167,6 @@ def answers_in(wire: Wire, value: bytes | None) -> list[Answered]:
             )
             for call in record["calls"]
         ]
-    if name in {MAILING_ANSWER, PENDING_ANSWER}:
+    if name in {MAILING_ANSWER, PENDING_ANSWER, CALL_ANSWER}:
         return [(record["request_id"], [(record["index"], record)])]
     return []

@@ -9,6 +9,11 @@ RECIPIENT_TRIGGERED: Final = "RecipientTriggered"
 MAILING_DEFINED: Final = "MailingDefined"
 MAILING_INVOKED: Final = "MailingInvoked"
 MAILING_QUERIED: Final = "MailingQueried"
+CALL_BEGUN: Final = "CallBegun"
+TRIGGERED_ONCE: Final = "RecipientTriggeredOnce"
+CALL_ANSWER: Final = "CallAnswer"
+CALL_STATE: Final = "CallState"
+ONCE_STATE: Final = "OnceState"
 ACKNOWLEDGEMENT: Final = "Acknowledgement"
 MAILING_ANSWER: Final = "MailingAnswer"
 RECIPIENT_SEND: Final = "RecipientSend"
@@ -41,6 +46,11 @@ NAMES: Final = (
     MAILING_SWITCHED,
     PENDING_QUERIED,
     PENDING_ANSWER,
+    CALL_BEGUN,
+    TRIGGERED_ONCE,
+    CALL_ANSWER,
+    CALL_STATE,
+    ONCE_STATE,
 )
 
 API_TRIGGERED: Final = "api-triggered"
@@ -82,6 +92,16 @@ class ControlOutcome(IntEnum):
     UNKNOWN_MAILING = 1
     WRONG_STATE = 2
     NOT_TRIGGERED = 3
+    FAILED = 4
+
+
+class CallOutcome(IntEnum):
+    """What became of a call's idempotency key; its entries follow after the first two."""
+
+    BEGUN = 0
+    KNOWN = 1
+    OTHER_CALL = 2
+    TOO_MANY = 3
     FAILED = 4
 
 

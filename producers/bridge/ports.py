@@ -18,7 +18,13 @@ class Client(Protocol):
     """The log, as far as the bridge sees it."""
 
     async def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Mapping[int, tuple[Outcome, int]]: ...
 
     def place(self, orgid: int) -> AnswerPlace: ...
@@ -26,7 +32,13 @@ class Client(Protocol):
     def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt: ...
 
     async def hand_over(
-        self, call: TriggerCall, *, orgid: int, mid: int, place: AnswerPlace
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        place: AnswerPlace,
+        idempotency_key: str | None = None,
     ) -> None: ...
 
     async def recall(self, receipt: Receipt) -> Recalled: ...

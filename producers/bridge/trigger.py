@@ -13,6 +13,7 @@ from producers.bridge.pace import Pace
 from producers.bridge.problems import Problem, TooBusy
 from producers.bridge.telling import Told, later, response_to
 from producers.contract.answers import answer
+from producers.contract.idempotency import read_key
 from producers.contract.media import kind_of
 from producers.contract.parameters import read_parameters
 from producers.contract.preferences import read_preferences
@@ -56,6 +57,7 @@ class Trigger:
         orgid, mid = parameters.orgid, parameters.mid
         authorize(request, orgid)
         preferences = read_preferences(request.headers.getlist("prefer"))
+        key = read_key(request.headers.getlist("idempotency-key"))
         content_type = request.headers.get("content-type")
         kind_of(content_type)
         refuse_compressed(request)
@@ -69,9 +71,11 @@ class Trigger:
                     receipt = self._client.receipt(call, place)
                     if receipt.expected:
                         ticket.unanswered()
-                        await self._client.hand_over(call, orgid=orgid, mid=mid, place=place)
+                        await self._client.hand_over(
+                            call, orgid=orgid, mid=mid, place=place, idempotency_key=key
+                        )
                         return self._later(call, receipt)
-                told = await self._submit(call, orgid, mid, place)
+                told = await self._submit(call, orgid, mid, place, key)
         except TooBusy:
             await asyncio.sleep(self._pace.wait_s(time.monotonic()))
             raise
@@ -95,12 +99,16 @@ class Trigger:
             self._reader, lambda: read_call(body, content_type=content_type)
         )
 
-    async def _submit(self, call: TriggerCall, orgid: int, mid: int, place: AnswerPlace) -> Told:
+    async def _submit(
+        self, call: TriggerCall, orgid: int, mid: int, place: AnswerPlace, key: str | None
+    ) -> Told:
         if not call.entries:
             # Nothing to produce, yet an unknown mailing comes before what is wrong with entries.
             await self._client.mailing(orgid, mid)
             return Told(call, {}, answer(call, {}))
-        results = await self._client.submit(call, orgid=orgid, mid=mid, request_id=place.request_id)
+        results = await self._client.submit(
+            call, orgid=orgid, mid=mid, request_id=place.request_id, idempotency_key=key
+        )
         given = answer(call, results)
         if len(results) == len(call.entries):
             self._readiness.answered()

@@ -69,7 +69,7 @@ class Partition:
             self.report.counts["events" if required else "events_not_yet"] += 1
             kept = table.aside.pop(raw.offset, None)
             aside = letters.aside(raw.offset, kept)
-            for out in model.meet(raw.offset, raw.key, raw.value, aside=aside):
+            for out in model.meet(raw.offset, raw.key, raw.value, aside=aside, time_ms=raw.time_ms):
                 if isinstance(out, Send):
                     sends.expect(out, table.waiting.get(out.offset), required=required)
                 elif isinstance(out, Copy):

@@ -42,13 +42,14 @@ class CannotRead(Exception):
 
 
 class Raw(NamedTuple):
-    """A record as the broker gave it."""
+    """A record as the broker gave it; *time_ms* is when it was appended."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    time_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -212,4 +213,5 @@ class Topics:
 
 def _raw(message: Any) -> Raw:
     headers = dict(message.headers() or ())
-    return Raw(message.partition(), message.offset(), message.key(), message.value(), headers)
+    place, time_ms = (message.partition(), message.offset()), message.timestamp()[1]
+    return Raw(*place, message.key(), message.value(), headers, time_ms)

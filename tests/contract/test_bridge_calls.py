@@ -9,6 +9,7 @@ import pytest
 
 from producers.errors import (
     ControlRefused,
+    KeyReused,
     LogChanged,
     LogUnavailable,
     NotAcknowledged,
@@ -140,6 +141,15 @@ def test_an_unknown_mailing_comes_before_what_is_wrong_with_entries(
     assert answer.json()["detail"] == "no such mailing"
 
 
+def test_a_key_travels_with_the_call_and_what_is_none_is_refused(bridge: Bridge) -> None:
+    for key in ('"key 1"', "key-2"):
+        bridge.http.put(TRIGGER, content=GOOD, headers={"Idempotency-Key": key})
+    bad = bridge.http.put(TRIGGER, content=GOOD, headers={"Idempotency-Key": '""'})
+
+    assert bridge.client.keys == ["key 1", "key-2"]
+    assert (bad.status_code, bad.json()["code"]) == (400, "INVALID_KEY")
+
+
 PREFER_OUTCOMES = {"Prefer": "return=representation"}
 
 
@@ -195,6 +205,7 @@ def test_late_acknowledgements_are_a_504_that_tells_what_is_known() -> None:
         (LogUnavailable("down", produced=True), 503, "LOG_UNAVAILABLE", True),
         (LogChanged("recreated"), 503, "LOG_CHANGED", True),
         (Overloaded("full"), 429, "TOO_MANY_REQUESTS", True),
+        (KeyReused("another call's"), 422, "KEY_REUSED", False),
         (ControlRefused(ControlOutcome.WRONG_STATE, orgid=2, mid=1), 409, "WRONG_STATE", False),
         (NotAcknowledged(answered=1, expected=4), 504, "NOT_ACKNOWLEDGED", False),
         (RuntimeError("secret@example.com"), 500, "INTERNAL_ERROR", False),

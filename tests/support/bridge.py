@@ -80,15 +80,23 @@ class StandIn:
     calls: list[TriggerCall] = field(default_factory=list)
     found: Recalled = field(default_factory=Recalled)
     asked: list[Receipt] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
     probes: int = 0
     hold: bool = False
     _go: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
 
     async def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[int, tuple[Outcome, int]]:
         self.calls.append(call)
+        self.keys.append(idempotency_key)
         await self._held()
         if self.error is not None:
             raise self.error
@@ -105,9 +113,15 @@ class StandIn:
         return Receipt(place, len(call.entries), call.size)
 
     async def hand_over(
-        self, call: TriggerCall, *, orgid: int, mid: int, place: AnswerPlace
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        place: AnswerPlace,
+        idempotency_key: str | None = None,
     ) -> None:
-        await self.submit(call, orgid=orgid, mid=mid, request_id=place.request_id)
+        await self.submit(call, orgid=orgid, mid=mid, idempotency_key=idempotency_key)
 
     async def recall(self, receipt: Receipt) -> Recalled:
         self.asked.append(receipt)

@@ -63,7 +63,7 @@ class Contents:
         place = self.records[name, partition]
         if offset is None:
             offset = place[-1].offset + 1 if place else 0
-        place.append(Raw(partition, offset, key, value, headers or {}))
+        place.append(Raw(partition, offset, key, value, headers or {}, START_MS))
         return offset
 
     def seal(self) -> Contents:

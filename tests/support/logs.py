@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from schemas.calls import HOUR_MS, call_key
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
@@ -14,8 +15,10 @@ from schemas.records import Channel, DedupPolicy, MailingPhase, Origin, UnknownR
 from tests.support.events import (
     START_MS,
     Event,
+    begun,
     defined,
     invoked,
+    once,
     pending_asked,
     queried,
     switched,
@@ -61,6 +64,15 @@ CHANNELS = (
     # In another order, and one of them twice.
     (Channel.SMS, Channel.EMAIL, Channel.SMS),
 )
+# Idempotency keys at home in the partition under test.
+KEYS = {
+    ident: [
+        key
+        for key in map(str, range(40))
+        if partition_for(call_key(*ident, key), PARTITIONS) == HOME
+    ][:3]
+    for ident in MAILINGS[:2]
+}
 CONTEXTS = (b"", b'"a"', b'{"total":1.10,"n":18446744073709551616}', b'"%s"' % (b"x" * 90))
 PROFILES: tuple[dict[str, object], ...] = (
     {},
@@ -164,6 +176,8 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         *[_invoke] * 3,
         _query,
         _ask_for_pending,
+        *[_begin] * 2,
+        *[_once] * 4,
         _garbage,
         _again,
     ]
@@ -213,6 +227,28 @@ def _by_rid(draw: DrawFn, records: list[LogRecord]) -> Event:
     rid = rid_of(draw(st.sampled_from((*offsets, 10**6))), HOME)
     email = draw(st.sampled_from(("", "", "", *PEOPLE[0], PEOPLE[1][0])))
     return triggered(org, mid, rid=rid, email=email, **_message(draw))  # type: ignore[arg-type]
+
+
+def _begin(draw: DrawFn, _: list[LogRecord]) -> Event:
+    org, mid = draw(st.sampled_from(MAILINGS[:2]))
+    return begun(
+        org,
+        mid,
+        key=draw(st.sampled_from((*KEYS[org, mid], "stranger", ""))),
+        digest=draw(st.sampled_from((bytes(32), b"d" * 32, b"short"))),
+        count=draw(st.sampled_from((1, 1, 3, 99_999, 100_001))),
+        **_call(draw),  # type: ignore[arg-type]
+    )
+
+
+def _once(draw: DrawFn, records: list[LogRecord]) -> Event:
+    kind = draw(st.sampled_from((_by_address, _by_address, _by_rid)))
+    hours = draw(st.sampled_from((0, 0, 0, 0, 0, -24, -26, 2)))
+    return once(
+        kind(draw, records),
+        call=draw(st.sampled_from((1025, 1025, 2049, 0))),
+        begun_at=START_MS + hours * HOUR_MS,
+    )
 
 
 def _define(draw: DrawFn, _: list[LogRecord]) -> Event:

@@ -14,6 +14,7 @@ def test_the_client_is_these_names() -> None:
         "ControlRefused",
         "EntryError",
         "Invocation",
+        "KeyReused",
         "LogChanged",
         "LogUnavailable",
         "MailingView",
