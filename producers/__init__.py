@@ -9,6 +9,7 @@ from producers.control import Invocation, MailingView, PendingPage
 from producers.errors import (
     ClientError,
     ControlRefused,
+    KeyReused,
     LogChanged,
     LogUnavailable,
     NotAcknowledged,
@@ -30,6 +31,7 @@ __all__ = [
     "ControlRefused",
     "EntryError",
     "Invocation",
+    "KeyReused",
     "LogChanged",
     "LogUnavailable",
     "MailingView",

@@ -6,13 +6,14 @@ import itertools
 import secrets
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from producers.bulk import blocks_of, bulk_answers, exchange_blocks
+from producers.bulk import BulkAnswer, blocks_of, bulk_answers, exchange_blocks
 from producers.contract.answers import answer
 from producers.contract.changes import Change, Who, change_of
 from producers.contract.entries import KnownEntry
 from producers.contract.mailing_calls import FIRST
+from producers.contract.receipts import Receipt, request_id_of
 from producers.contract.recipients import read_recipients
 from producers.control import (
     DEFAULT_INTERVAL_S,
@@ -25,6 +26,7 @@ from producers.errors import RecipientRefused, TriggerRejected, UnknownMailing
 from producers.events import NO_REPLY, EventWriter
 from producers.exchange import Exchange, unavailable
 from producers.in_flight import InFlight
+from producers.keyed import begin
 from producers.outgoing import slices
 from producers.recipients import RecipientCalls, RecipientView
 from producers.waiting import Waiting
@@ -51,11 +53,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from producers.bulk import Answered, Block, BulkAnswer, Recipients
+    from producers.bulk import Answered, Block, Recipients
     from producers.contract.entries import Entry, TriggerCall
     from producers.contract.errors import EntryError
+    from producers.contract.receipts import AnswerPlace
     from producers.control import Place
+    from producers.events import Begun
     from producers.outgoing import Slice
+    from producers.recall import Recalled
     from producers.settings import ClientSettings
 
 __all__ = ["Invocation", "MailingView", "RecipientView", "Result", "TriggerClient"]
@@ -106,20 +111,59 @@ class TriggerClient:
         mid: int,
         recipients: Iterable[int | Mapping[str, object]],
         request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[int]:
         """Add *recipients* to a mailing and return their IDs in order.
 
-        TriggerRejected names the entries without an ID; the others were added all the same.
+        TriggerRejected names the entries without an ID; the others were added all the same. Under
+        an *idempotency_key* the same call may be made again for a day: each entry counts once, and
+        is answered as it was the first time. KeyReused when another call has that key.
         """
         call = read_recipients(recipients)
-        results = await self.submit(call, orgid=orgid, mid=mid, request_id=request_id)
+        results = await self.submit(
+            call, orgid=orgid, mid=mid, request_id=request_id, idempotency_key=idempotency_key
+        )
         given = answer(call, results)
         if given.errors:
             raise TriggerRejected(given.ids, given.errors)
         return [rid for rid in given.ids if rid is not None]
 
+    async def trigger_each(
+        self,
+        *,
+        orgid: int,
+        mid: int,
+        recipients: Iterable[int | Mapping[str, object]],
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> list[BulkAnswer]:
+        """Add *recipients* to a mailing and return what became of each, in order.
+
+        TriggerRejected only when the mailing takes none at all.
+        """
+        call = read_recipients(recipients)
+        results = await self.submit(
+            call, orgid=orgid, mid=mid, request_id=request_id, idempotency_key=idempotency_key
+        )
+        given = answer(call, results)
+        if given.errors and not given.ids:
+            raise TriggerRejected((), given.errors)
+        errors = {error.index: error for error in reversed(given.errors)}
+        return [
+            BulkAnswer(index, None, None, errors[index])
+            if index in errors
+            else BulkAnswer(index, results[index][1], results[index][0])
+            for index in range(call.size)
+        ]
+
     async def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[int, Result]:
         """Produce the entries of *call* and return (outcome, rid) by index.
 
@@ -128,7 +172,8 @@ class TriggerClient:
         log is the reason; Overloaded when too much is on its way. A given *request_id* must never
         be used for other content: a late answer to it would be taken for this call's.
         """
-        waiting = await self._submit(call, orgid, mid, self._checked(request_id))
+        begun = await self._begun(call, orgid, mid, idempotency_key)
+        waiting = await self._submit(call, orgid, mid, self._checked(request_id, orgid), begun)
         answers = waiting.answers
         if answers and not any(map(self._has_a_home, call.entries)):
             # No event went out, so nobody has looked at the mailing, which comes first.
@@ -159,7 +204,7 @@ class TriggerClient:
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
     ) -> AsyncGenerator[list[BulkAnswer]]:
         """Do as `trigger_many` does, with the answers in lists as they arrive."""
-        blocks = blocks_of(recipients, self._checked(request_id))
+        blocks = blocks_of(recipients, self._checked(request_id, orgid))
         async with aclosing(self.exchange_blocks(blocks, orgid=orgid, mid=mid)) as answered:
             async for each in answered:
                 yield bulk_answers(each)
@@ -186,16 +231,12 @@ class TriggerClient:
         is counted in the mailing, and nobody is told.
         """
         call = read_recipients(recipients)
-        request_id = self._checked(request_id)
+        request_id = self._checked(request_id, orgid)
         pieces = list(self._slices(call, orgid, mid, request_id, NO_REPLY))
         refused = dict(result for piece in pieces for result in piece.refused)
         if call.errors or refused:
             raise TriggerRejected([None] * call.size, _refusals(call, refused))
-        waiting: Waiting[None] = Waiting(entry.index for entry in call.entries)
-        with self.in_flight.holding(call.entries):
-            await self._exchange.run(request_id, waiting, pieces, delivery_is_answer=True)
-        if waiting.undelivered or waiting.missing:
-            raise unavailable(waiting)
+        await self._hand_over(call, request_id, pieces)
 
     async def define(
         self,
@@ -296,9 +337,50 @@ class TriggerClient:
         """Produce *change*, once read, and return the recipient as it is then."""
         return await self._recipients.change(orgid, change)
 
-    def _checked(self, request_id: str | None) -> str:
+    # What a bridge needs beside, to answer later.
+
+    def place(self, orgid: int) -> AnswerPlace:
+        """Return the place of a call that is about to be submitted with its request id."""
+        return self._exchange.place_of(self._checked(None, orgid))
+
+    def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt:
+        """Return under what the answer of *call* can be asked for, when it is in the log."""
+        # Entries above the size limit have no event either, but none that the contract accepts is.
+        expected = sum(map(self._has_a_home, call.entries))
+        return Receipt(place, expected, call.size)
+
+    async def hand_over(
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        place: AnswerPlace,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Return when all events of *call* are durable in the log; LogUnavailable, Overloaded."""
+        begun = await self._begun(call, orgid, mid, idempotency_key)
+        request_id, reply_partition, _ = place
+        pieces = self._slices(call, orgid, mid, request_id, reply_partition, begun)
+        await self._hand_over(call, request_id, pieces)
+
+    async def recall(self, receipt: Receipt) -> Recalled:
+        """Return what is known of a call by now; LogUnavailable, Overloaded."""
+        return await self._exchange.recall.read(receipt)
+
+    async def _begun(
+        self, call: TriggerCall, orgid: int, mid: int, key: str | None
+    ) -> Begun | None:
+        if key is None or not call.entries:
+            return None
+        request_id = self._checked(None, orgid)
+        return await begin(
+            self._exchange, call, orgid=orgid, mid=mid, key=key, request_id=request_id
+        )
+
+    def _checked(self, request_id: str | None, orgid: int) -> str:
         if request_id is None:
-            return f"{self._name}{next(self._calls):x}"
+            return request_id_of(orgid, self._name, next(self._calls))
         if not 1 <= len(request_id) <= MAX_REQUEST_ID_CHARS:
             raise ValueError(f"a request_id has 1 to {MAX_REQUEST_ID_CHARS} characters")
         return request_id
@@ -321,18 +403,32 @@ class TriggerClient:
         return None if view.state in _TAKES_TRIGGERS else Outcome.MAILING_CLOSED
 
     async def _submit(
-        self, call: TriggerCall, orgid: int, mid: int, request_id: str
+        self, call: TriggerCall, orgid: int, mid: int, request_id: str, begun: Begun | None = None
     ) -> Waiting[Result]:
         waiting: Waiting[Result] = Waiting(entry.index for entry in call.entries)
-        pieces = self._slices(call, orgid, mid, request_id, self._exchange.reply_partition)
+        pieces = self._slices(call, orgid, mid, request_id, self._exchange.reply_partition, begun)
         with self.in_flight.holding(call.entries):
             await self._exchange.run(request_id, waiting, pieces)
         if waiting.undelivered and not waiting.answers:
             raise unavailable(waiting)
         return waiting
 
+    async def _hand_over(self, call: TriggerCall, request_id: str, pieces: Iterable[Slice]) -> None:
+        # An answer that is quicker than the delivery's report proves the same.
+        waiting: Waiting[Any] = Waiting(entry.index for entry in call.entries)
+        with self.in_flight.holding(call.entries):
+            await self._exchange.run(request_id, waiting, pieces, delivery_is_answer=True)
+        if waiting.undelivered or waiting.missing:
+            raise unavailable(waiting)
+
     def _slices(
-        self, call: TriggerCall, orgid: int, mid: int, request_id: str, reply_partition: int
+        self,
+        call: TriggerCall,
+        orgid: int,
+        mid: int,
+        request_id: str,
+        reply_partition: int,
+        begun: Begun | None = None,
     ) -> Iterator[Slice]:
         writer = EventWriter(
             self._exchange.codec,
@@ -340,6 +436,7 @@ class TriggerClient:
             mid=mid,
             request_id=request_id,
             reply_partition=reply_partition,
+            begun=begun,
         )
         return slices(call.entries, writer, orgid=orgid, partitions=self._exchange.partitions)
 

@@ -6,6 +6,7 @@ ClientError
 ├── LogUnavailable   the log did not take the events
 ├── Overloaded       too much is in flight already; nothing was produced
 ├── TriggerRejected  some entries of a call have no ID; the others were added
+├── KeyReused        the idempotency key is another call's
 ├── UnknownMailing   there is no such mailing
 ├── UnknownRecipient there is no such recipient
 ├── RecipientRefused a recipient cannot be changed so; nothing was changed
@@ -69,6 +70,10 @@ class TriggerRejected(ClientError):
         super().__init__(f"entry {first.index}: {first.code}, {first.detail}{more}")
         self.ids = tuple(ids)
         self.errors = tuple(errors)
+
+
+class KeyReused(ClientError):
+    """The idempotency key was used within the last day, for other entries; nothing was produced."""
 
 
 class UnknownMailing(ClientError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from producers.contract.entries import KnownEntry, OnTheFlyEntry
 from schemas.profiles import read_profile
-from schemas.records import RECIPIENT_TRIGGERED, Status
+from schemas.records import RECIPIENT_TRIGGERED, TRIGGERED_ONCE, Status
 from schemas.varint import encode_bytes, encode_long
 
 if TYPE_CHECKING:
@@ -17,11 +17,25 @@ NO_REPLY: Final = -1
 MAX_ID: Final = 2**53 - 1
 
 
+class Begun(NamedTuple):
+    """A call with an idempotency key: its number, and when it began by the log's time in ms."""
+
+    call: int
+    begun_at: int
+
+
 class EventWriter:
-    """Writes the entries of one call; what they share is written once."""
+    """Writes the entries of one call, *begun* under a key or not; what they share once."""
 
     def __init__(
-        self, codec: Codec, *, orgid: int, mid: int, request_id: str, reply_partition: int
+        self,
+        codec: Codec,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str,
+        reply_partition: int,
+        begun: Begun | None = None,
     ) -> None:
         check_mailing(orgid, mid)
         self._shared: dict[str, object] = {
@@ -31,13 +45,18 @@ class EventWriter:
             "reply_partition": reply_partition,
         }
         self._codec = codec
+        self._name = RECIPIENT_TRIGGERED
+        self._reply = encode_long(reply_partition)
+        if begun is not None:
+            self._name = TRIGGERED_ONCE
+            self._shared |= {"call": begun.call, "begun_at": begun.begun_at}
+            self._reply += encode_long(begun.call) + encode_long(begun.begun_at)
         self._head = (
-            codec.framing.prefixes[RECIPIENT_TRIGGERED]
+            codec.framing.prefixes[self._name]
             + encode_long(orgid)
             + encode_long(mid)
             + _string(request_id)
         )
-        self._reply = encode_long(reply_partition)
         # The usual recipient: by address, no rid, no status.
         self._reply_no_rid_no_status = self._reply + encode_long(0) + encode_long(Status.NOT_GIVEN)
 
@@ -45,7 +64,7 @@ class EventWriter:
         """Return the event as the codec writes it; what `encode` must equal."""
         rid, status = _who(entry)
         return self._codec.encode(
-            RECIPIENT_TRIGGERED,
+            self._name,
             {
                 **self._shared,
                 "index": entry.index,

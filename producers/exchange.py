@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from producers.calls import Calls
+from producers.contract.receipts import AnswerPlace
 from producers.errors import LogUnavailable
 from producers.log import LogWriter, never_sent
 from producers.log_shape import LogShape
+from producers.recall import Recall
 from producers.replies import Replies
 from producers.startup import log_partitions
 from producers.wire import open_wire
@@ -47,8 +49,10 @@ class Exchange:
         log: LogWriter,
         bulk: LogWriter,
         replies: Replies,
+        recall: Recall,
         partitions: int,
     ) -> None:
+        self.recall = recall
         self.codec = codec
         self.partitions = partitions
         self.reply_partition = replies.partition
@@ -94,6 +98,7 @@ class Exchange:
             log=log,
             bulk=bulk,
             replies=replies,
+            recall=Recall(settings, wire),
             partitions=partitions,
         )
 
@@ -103,6 +108,11 @@ class Exchange:
         self._send()
         await _close(self._log, self._bulk)
         await asyncio.to_thread(self._replies.close)
+        await asyncio.to_thread(self.recall.close)
+
+    def place_of(self, request_id: str) -> AnswerPlace:
+        """Return where the answers of a call that is yet to be made will lie."""
+        return AnswerPlace(request_id, self.reply_partition, self._replies.next_offset)
 
     async def run(
         self,

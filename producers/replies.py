@@ -16,6 +16,7 @@ from schemas.errors import WireError
 from schemas.framing import schema_text
 from schemas.records import (
     ACKNOWLEDGEMENT,
+    CALL_ANSWER,
     MAILING_ANSWER,
     PENDING_ANSWER,
     RECIPIENT_ANSWER,
@@ -60,6 +61,8 @@ class Replies:
         self._wire = wire
         self._loop = loop
         self._calls = calls
+        # No answer to a call that is yet to be made lies before it.
+        self.next_offset = 0
         self._stopping = threading.Event()
         self._broken = False
         self._consumer = Consumer(
@@ -82,7 +85,7 @@ class Replies:
     def start(self, timeout_s: float) -> None:
         """Fix the offset reading starts at, then read; blocks, and comes before any produce."""
         end = self._end(time.monotonic() + timeout_s)
-        self._place.offset = end
+        self._place.offset = self.next_offset = end
         self._consumer.assign([self._place])
         self._thread.start()
 
@@ -137,7 +140,7 @@ class Replies:
                 log.warning("acknowledgements cannot be read at the moment: %s", error.name())
                 continue
             try:
-                answers = self._answers(message.value())
+                answers = answers_in(self._wire, message.value())
             except WireError as exc:
                 log.warning("a record among the acknowledgements is skipped: %s", exc.reason)
                 continue
@@ -147,26 +150,30 @@ class Replies:
                 continue
             # Others are somebody else's, or of a call that has given up.
             batch += [answer for answer in answers if answer[0] in self._calls]
+        if messages[-1].error() is None:
+            self.next_offset = int(messages[-1].offset() or 0) + 1
         return batch
 
-    def _answers(self, value: bytes | None) -> list[Answered]:
-        self._wire.meet(value)
-        codec = self._wire.codec
-        writer, start = codec.framing.split(value)
-        if value is not None and writer.text == schema_text(ACKNOWLEDGEMENT):
-            return read_acks(value, start)
-        name, record = codec.decode(value)
-        if name == ACKNOWLEDGEMENT:
-            return [
-                (
-                    call["request_id"],
-                    [
-                        (entry["index"], (_OUTCOMES[entry["outcome"]], entry["rid"]))
-                        for entry in call["entries"]
-                    ],
-                )
-                for call in record["calls"]
-            ]
-        if name in {MAILING_ANSWER, PENDING_ANSWER, RECIPIENT_ANSWER}:
-            return [(record["request_id"], [(record["index"], record)])]
-        return []
+
+def answers_in(wire: Wire, value: bytes | None) -> list[Answered]:
+    """Return the answers of a record, by call; blocks when its schema has to be asked for."""
+    wire.meet(value)
+    codec = wire.codec
+    writer, start = codec.framing.split(value)
+    if value is not None and writer.text == schema_text(ACKNOWLEDGEMENT):
+        return read_acks(value, start)
+    name, record = codec.decode(value)
+    if name == ACKNOWLEDGEMENT:
+        return [
+            (
+                call["request_id"],
+                [
+                    (entry["index"], (_OUTCOMES[entry["outcome"]], entry["rid"]))
+                    for entry in call["entries"]
+                ],
+            )
+            for call in record["calls"]
+        ]
+    if name in {MAILING_ANSWER, PENDING_ANSWER, RECIPIENT_ANSWER, CALL_ANSWER}:
+        return [(record["request_id"], [(record["index"], record)])]
+    return []

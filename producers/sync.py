@@ -65,17 +65,54 @@ class SyncTriggerClient:
         mid: int,
         recipients: Iterable[int | Mapping[str, object]],
         request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[int]:
         """See `TriggerClient.trigger`."""
         return self._run(
-            self._client.trigger(orgid=orgid, mid=mid, recipients=recipients, request_id=request_id)
+            self._client.trigger(
+                orgid=orgid,
+                mid=mid,
+                recipients=recipients,
+                request_id=request_id,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def trigger_each(
+        self,
+        *,
+        orgid: int,
+        mid: int,
+        recipients: Iterable[int | Mapping[str, object]],
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> list[BulkAnswer]:
+        """See `TriggerClient.trigger_each`."""
+        return self._run(
+            self._client.trigger_each(
+                orgid=orgid,
+                mid=mid,
+                recipients=recipients,
+                request_id=request_id,
+                idempotency_key=idempotency_key,
+            )
         )
 
     def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[int, Result]:
         """See `TriggerClient.submit`."""
-        return self._run(self._client.submit(call, orgid=orgid, mid=mid, request_id=request_id))
+        return self._run(
+            self._client.submit(
+                call, orgid=orgid, mid=mid, request_id=request_id, idempotency_key=idempotency_key
+            )
+        )
 
     def trigger_many(
         self,

@@ -11,6 +11,11 @@ MAILING_INVOKED: Final = "MailingInvoked"
 MAILING_QUERIED: Final = "MailingQueried"
 RECIPIENT_QUERIED: Final = "RecipientQueried"
 RECIPIENT_CHANGED: Final = "RecipientChanged"
+CALL_BEGUN: Final = "CallBegun"
+TRIGGERED_ONCE: Final = "RecipientTriggeredOnce"
+CALL_ANSWER: Final = "CallAnswer"
+CALL_STATE: Final = "CallState"
+ONCE_STATE: Final = "OnceState"
 ACKNOWLEDGEMENT: Final = "Acknowledgement"
 MAILING_ANSWER: Final = "MailingAnswer"
 RECIPIENT_ANSWER: Final = "RecipientAnswer"
@@ -49,6 +54,11 @@ NAMES: Final = (
     MAILING_SWITCHED,
     PENDING_QUERIED,
     PENDING_ANSWER,
+    CALL_BEGUN,
+    TRIGGERED_ONCE,
+    CALL_ANSWER,
+    CALL_STATE,
+    ONCE_STATE,
 )
 
 API_TRIGGERED: Final = "api-triggered"
@@ -100,6 +110,16 @@ class RecipientOutcome(IntEnum):
     UNKNOWN_RECIPIENT = 1
     EMAIL_MISMATCH = 2
     TOO_LARGE = 3
+    FAILED = 4
+
+
+class CallOutcome(IntEnum):
+    """What became of a call's idempotency key; its entries follow after the first two."""
+
+    BEGUN = 0
+    KNOWN = 1
+    OTHER_CALL = 2
+    TOO_MANY = 3
     FAILED = 4
 
 

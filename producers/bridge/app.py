@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from producers.bridge import documentation
+from producers.bridge.answers import Answers
 from producers.bridge.auth import Authenticator
 from producers.bridge.credentials import CredentialsFile
 from producers.bridge.failures import not_found
@@ -23,6 +24,7 @@ from producers.bridge.readiness import Readiness
 from producers.bridge.recipients import Recipients
 from producers.bridge.resources import Measured, Resource
 from producers.bridge.states import States
+from producers.bridge.telling import ADDRESS
 from producers.bridge.trigger import Trigger
 from producers.contract.formats import AnswerFormat
 
@@ -43,8 +45,8 @@ VERSIONS = ("v3.7", "v3.5", "v1.0")
 class Application(Starlette):
     """Starlette, but for its router and its own middleware.
 
-    Every path is a fixed one, so that a dictionary finds its resource; one with a slash more is
-    another path, for a redirect would make a caller lose its body.
+    A dictionary finds a path's resource, by the whole path or by what is before its last name; a
+    path with a slash more is another one, for a redirect would make a caller lose its body.
     """
 
     def __init__(
@@ -55,6 +57,10 @@ class Application(Starlette):
     ) -> None:
         super().__init__(routes=routes, lifespan=lifespan)
         self._resources = {route.path: route.app for route in routes}
+        # Those whose last name may be any: `/{like_this}`.
+        self._below = {
+            path.partition("{")[0]: app for path, app in self._resources.items() if "{" in path
+        }
         self._http = around(self._dispatch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +70,12 @@ class Application(Starlette):
             await super().__call__(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._resources.get(scope["path"], not_found)(scope, receive, send)
+        path: str = scope["path"]
+        resource = self._resources.get(path)
+        if resource is None:
+            above = path[: path.rfind("/") + 1]
+            resource = self._below.get(above, not_found) if above != path else not_found
+        await resource(scope, receive, send)
 
 
 def create_app(client: Client, settings: BridgeSettings) -> Application:
@@ -73,6 +84,7 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
     metrics = Metrics(admission)
     readiness = Readiness(client)
     trigger = Trigger(client, admission, readiness, metrics)
+    answers = Answers(client, admission)
     mailings = Mailings(client, admission)
     recipients = Recipients(client, admission)
     authenticator = (
@@ -97,6 +109,7 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
 
     routes = [
         *_trigger_routes(trigger),
+        _route(f"{ADDRESS}{{receipt}}", {"GET": answers.read}),
         _route("/v3.7/mailing", {"GET": mailings.read, "PUT": mailings.define}),
         _route("/v3.7/mailing/invoke", {"POST": mailings.invoke}),
         _route("/v3.7/mailing/pending", {"GET": mailings.pending}),

@@ -15,6 +15,7 @@ from producers.contract.errors import Code, ContractError
 from producers.errors import (
     ClientError,
     ControlRefused,
+    KeyReused,
     LogChanged,
     LogUnavailable,
     NotAcknowledged,
@@ -57,7 +58,9 @@ def as_problem(exc: Exception) -> Problem:
 def _of_the_client(exc: ClientError) -> Problem:
     match exc:
         case Overloaded():
-            return TooBusy("too many recipients are on their way")
+            return TooBusy(str(exc))
+        case KeyReused():
+            return Problem(422, Code.KEY_REUSED, str(exc))
         case LogChanged():
             return Problem(503, "LOG_CHANGED", str(exc))
         case LogUnavailable(produced=produced):

@@ -59,7 +59,7 @@ class Admission:
         try:
             yield ticket
         finally:
-            if ticket.entries:
+            if ticket.entries and ticket.awaited:
                 self._backlog.answered(
                     ticket.entries,
                     sent_at=ticket.sent_at,
@@ -79,6 +79,7 @@ class Ticket:
         self.body_bytes = 0
         self.entries = 0
         self.sent_at = 0.0
+        self.awaited = True
 
     def take_bytes(self, count: int) -> None:
         if self._admission.body_bytes + count > self._admission.limits.body_bytes:
@@ -92,6 +93,10 @@ class Ticket:
         self._admission.entries += count
         self.entries += count
         self.sent_at = time.monotonic()
+
+    def unanswered(self) -> None:
+        """Know that the call ends before its answers are there: it tells nothing of their delay."""
+        self.awaited = False
 
 
 async def read_body(request: Request, ticket: Ticket, limits: Limits) -> bytes:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
     from producers.contract.changes import Change
     from producers.contract.entries import TriggerCall
+    from producers.contract.receipts import AnswerPlace, Receipt
     from producers.control import Invocation, MailingView, PendingPage, Place
+    from producers.recall import Recalled
     from producers.recipients import RecipientView
     from schemas.records import Channel, DedupPolicy, MailingPhase, Outcome, UnknownRecipients
 
@@ -18,8 +20,30 @@ class Client(Protocol):
     """The log, as far as the bridge sees it."""
 
     async def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Mapping[int, tuple[Outcome, int]]: ...
+
+    def place(self, orgid: int) -> AnswerPlace: ...
+
+    def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt: ...
+
+    async def hand_over(
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        place: AnswerPlace,
+        idempotency_key: str | None = None,
+    ) -> None: ...
+
+    async def recall(self, receipt: Receipt) -> Recalled: ...
 
     async def define(
         self,

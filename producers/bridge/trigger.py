@@ -7,32 +7,35 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
-
 from producers.bridge.gate import authorize
 from producers.bridge.limits import read_body
 from producers.bridge.pace import Pace
 from producers.bridge.problems import Problem, TooBusy
+from producers.bridge.telling import Told, later, response_to
 from producers.contract.answers import answer
-from producers.contract.formats import write_ids
+from producers.contract.idempotency import read_key
 from producers.contract.media import kind_of
 from producers.contract.parameters import read_parameters
+from producers.contract.preferences import read_preferences
 from producers.contract.recipients import read_call
 from schemas.topics import KIB
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from producers.bridge.limits import Admission
     from producers.bridge.metrics import Metrics
     from producers.bridge.ports import Client
     from producers.bridge.readiness import Readiness
-    from producers.contract.answers import TriggerAnswer
     from producers.contract.entries import TriggerCall
+    from producers.contract.receipts import AnswerPlace, Receipt
 
 # Longer bodies are read in a thread, one at a time: it holds back the loop for a few milliseconds
 # now and then (the interpreter's switch interval) rather than for as long as the body takes.
 IN_PLACE_BYTES = 32 * KIB
+# What became of more entries than these is written there too: some 3 us each.
+IN_PLACE_ENTRIES = 1000
 
 
 class Trigger:
@@ -51,7 +54,10 @@ class Trigger:
     async def trigger(self, request: Request, *, suffix: str | None) -> Response:
         """Answer one call; the checks come in the order that the contract gives them."""
         parameters = read_parameters(query_of(request), suffix=suffix)
-        authorize(request, parameters.orgid)
+        orgid, mid = parameters.orgid, parameters.mid
+        authorize(request, orgid)
+        preferences = read_preferences(request.headers.getlist("prefer"))
+        key = read_key(request.headers.getlist("idempotency-key"))
         content_type = request.headers.get("content-type")
         kind_of(content_type)
         refuse_compressed(request)
@@ -60,17 +66,30 @@ class Trigger:
                 body = await read_body(request, ticket, self._admission.limits)
                 call = await self._read(body, content_type)
                 ticket.take_entries(call.size)
-                given = await self._submit(call, parameters.orgid, parameters.mid)
+                place = self._client.place(orgid)
+                if preferences.respond_async:
+                    receipt = self._client.receipt(call, place)
+                    if receipt.expected:
+                        ticket.unanswered()
+                        await self._client.hand_over(
+                            call, orgid=orgid, mid=mid, place=place, idempotency_key=key
+                        )
+                        return self._later(call, receipt)
+                told = await self._submit(call, orgid, mid, place, key)
         except TooBusy:
             await asyncio.sleep(self._pace.wait_s(time.monotonic()))
             raise
-        added = sum(rid is not None for rid in given.ids)
+        added = sum(rid is not None for rid in told.answer.ids)
         self._metrics.entries(added, call.size - added)
-        if given.status != 200:
-            raise _problem(given, call.size)
-        ids = [rid for rid in given.ids if rid is not None]
-        answer_format = parameters.format
-        return Response(write_ids(ids, answer_format), media_type=answer_format.media_type)
+        if preferences.outcomes and call.size > IN_PLACE_ENTRIES:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._reader, response_to, told, parameters.format, preferences
+            )
+        return response_to(told, parameters.format, preferences)
+
+    def _later(self, call: TriggerCall, receipt: Receipt) -> Response:
+        self._metrics.entries(0, receipt.size - receipt.expected)
+        return later(receipt, errors=call.errors, applied=True)
 
     async def _read(self, body: bytes, content_type: str | None) -> TriggerCall:
         if len(body) <= IN_PLACE_BYTES:
@@ -80,15 +99,21 @@ class Trigger:
             self._reader, lambda: read_call(body, content_type=content_type)
         )
 
-    async def _submit(self, call: TriggerCall, orgid: int, mid: int) -> TriggerAnswer:
+    async def _submit(
+        self, call: TriggerCall, orgid: int, mid: int, place: AnswerPlace, key: str | None
+    ) -> Told:
         if not call.entries:
             # Nothing to produce, yet an unknown mailing comes before what is wrong with entries.
             await self._client.mailing(orgid, mid)
-            return answer(call, {})
-        results = await self._client.submit(call, orgid=orgid, mid=mid)
+            return Told(call, {}, answer(call, {}))
+        results = await self._client.submit(
+            call, orgid=orgid, mid=mid, request_id=place.request_id, idempotency_key=key
+        )
+        given = answer(call, results)
         if len(results) == len(call.entries):
             self._readiness.answered()
-        return answer(call, results)
+            return Told(call, results, given)
+        return Told(call, results, given, self._client.receipt(call, place))
 
     def close(self) -> None:
         """Let the reading thread end."""
@@ -107,20 +132,3 @@ def refuse_compressed(request: Request) -> None:
     if coding.strip().lower() != "identity":
         detail = f"compressed bodies are not accepted ({coding[:40]})"
         raise Problem(415, "UNSUPPORTED_ENCODING", detail)
-
-
-def _problem(given: TriggerAnswer, size: int) -> Problem:
-    first = given.errors[0]
-    if not given.ids:
-        # The mailing was the reason; no entry was added, and none is to blame.
-        return Problem(given.status, first.code, first.detail)
-    if given.status == 504:
-        late = sum(error.retriable for error in given.errors)
-        code = next(error.code for error in given.errors if error.retriable)
-        detail = f"{late} of {size} recipients were not acknowledged in time"
-    else:
-        field = f" {first.field}:" if first.field else ""
-        code = first.code if len(given.errors) == 1 else "REJECTED_ENTRIES"
-        refused = len({error.index for error in given.errors})
-        detail = f"{refused} of {size} recipients refused; {first.index}:{field} {first.detail}"
-    return Problem(given.status, code, detail, members={"ids": given.ids, "errors": given.errors})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from producers.contract.entries import KnownEntry
+import msgspec
+
+from producers.contract.entries import KnownEntry, TriggerCall
 from producers.contract.errors import Code, EntryError
 from schemas.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from producers.contract.entries import TriggerCall
 
 # About the mailing rather than the entry: they decide the status of the whole call.
 _OF_THE_MAILING = {
@@ -33,6 +33,8 @@ _OF_THE_ENTRY = {
     ),
     Outcome.FAILED: (None, Code.FAILED, "the event could not be processed"),
 }
+_NAMES = {outcome: outcome.name.lower() for outcome in Outcome if outcome.accepted}
+UNSUBSCRIBED = "UNSUBSCRIBED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,19 @@ class TriggerAnswer:
     status: int
     ids: tuple[int | None, ...]
     errors: tuple[EntryError, ...]
+
+
+class EntryOutcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of the entry at *index*: the row of an answer that tells it of each.
+
+    *outcome* is `created`, `known`, `duplicate`, `suppressed`, `rejected`, or `unacknowledged` when
+    nobody knows yet; *reason* is a code where one of the last three needs it.
+    """
+
+    index: int
+    rid: int | None
+    outcome: str
+    reason: str | None
 
 
 def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> TriggerAnswer:
@@ -91,6 +106,41 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
         status = 404
     errors.sort(key=lambda error: error.index)
     return TriggerAnswer(status, tuple(ids), tuple(errors))
+
+
+def recalled(size: int, results: Mapping[int, tuple[Outcome, int]]) -> TriggerCall:
+    """Return a call of *size* entries as far as its *results*, which are complete, tell of it."""
+    detail = "refused when the call was made; its first answer says why"
+    return TriggerCall(
+        tuple(KnownEntry(index, 0, None, b"", b"") for index in results),
+        tuple(
+            EntryError(index, None, Code.REFUSED, detail)
+            for index in range(size)
+            if index not in results
+        ),
+        size,
+    )
+
+
+def outcomes_of(
+    call: TriggerCall, results: Mapping[int, tuple[Outcome, int]], given: TriggerAnswer
+) -> list[EntryOutcome]:
+    """Return what became of every entry of *call*, which *given* is the answer of."""
+    # An entry may have several errors; the first one names it.
+    codes: dict[int, str] = {}
+    for error in given.errors:
+        codes.setdefault(error.index, error.code)
+    rows = []
+    for index in range(call.size):
+        code = codes.get(index)
+        if code is None:
+            outcome, rid = results[index]
+            reason = UNSUBSCRIBED if outcome is Outcome.SUPPRESSED else None
+            rows.append(EntryOutcome(index, rid, _NAMES[outcome], reason))
+        else:
+            late = code == Code.NOT_ACKNOWLEDGED
+            rows.append(EntryOutcome(index, None, "unacknowledged" if late else "rejected", code))
+    return rows
 
 
 def _not_acknowledged(index: int) -> EntryError:

@@ -22,6 +22,7 @@ class Code(StrEnum):
     INVALID_PARAMETER = "INVALID_PARAMETER"
     UNKNOWN_PARAMETER = "UNKNOWN_PARAMETER"
     REPEATED_PARAMETER = "REPEATED_PARAMETER"
+    INVALID_KEY = "INVALID_KEY"  # Idempotency-Key is no string of 1 to 255 characters
     # The call is too much (413) or of another kind (415)
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     TOO_MANY_ENTRIES = "TOO_MANY_ENTRIES"
@@ -52,6 +53,12 @@ class Code(StrEnum):
     # An entry was handed over, and then (422, 504)
     FAILED = "FAILED"  # its event could not be processed; it lies in the dead letters
     NOT_ACKNOWLEDGED = "NOT_ACKNOWLEDGED"  # accepted, but no answer in time
+    # The call's Idempotency-Key (422)
+    KEY_REUSED = "KEY_REUSED"  # another call has it
+    # The answer of a call is asked for later
+    REFUSED = "REFUSED"  # when the call was made, which said why (an entry's code)
+    UNKNOWN_CALL = "UNKNOWN_CALL"  # 404
+    ANSWER_EXPIRED = "ANSWER_EXPIRED"  # 410: acknowledgements are kept for a time
 
 
 class ContractError(Exception):

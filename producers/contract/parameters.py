@@ -63,6 +63,11 @@ def read_recipient_parameters(query: str) -> RecipientParameters:
     return RecipientParameters(orgid, rid, _email(given))
 
 
+def read_format(query: str) -> AnswerFormat:
+    """Return the form of answer that a query of nothing else asks for, or raise ContractError."""
+    return _format(given_in(query, {"format"}), None)
+
+
 def given_in(query: str, allowed: Collection[str]) -> dict[str, str]:
     """Return the parameters of the raw *query*, each one of *allowed* and there once."""
     given: dict[str, str] = {}

@@ -2,9 +2,10 @@
 
 Keys are readable bytes: ``b:<rid>`` the batch of recipients that begins with this one,
 ``m:<orgid>:<mid>`` a mailing, ``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending
-messages, ``x:<offset>`` a dead-lettered event, ``meta`` how far the state goes; ``r:<log key>`` a
-recipient that was written again, whose batch came before. Values are always in single-object
-framing: nobody else reads this topic, and a restore must not depend on a registry.
+messages, ``x:<offset>`` a dead-lettered event, ``k:<log key>`` a call with an idempotency key,
+``o:<base offset>`` a batch of what entries of such calls were answered, ``meta`` how far the state
+goes; ``r:<log key>`` a recipient that was written again, whose batch came before. Values are always
+in single-object framing: nobody else reads this topic, and a restore must not depend on a registry.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def seal(state: PartitionState, effects: Effects) -> None:
         record = asdict(state.mailings[orgid, mid])
         key = b"m:%d:%d" % (orgid, mid)
         effects.state.append((key, _CODEC.encode(MAILING_STATE, record)))
+    effects.state += state.calls.records()
     state.seq += 1
     meta = {
         "seq": state.seq,

@@ -8,6 +8,7 @@ from schemas.codec import Codec, Record
 from schemas.errors import BadRecord
 from schemas.framing import CONFLUENT_BYTES, SINGLE_OBJECT_BYTES, Framing, Writer, schema_text
 from schemas.records import (
+    CALL_BEGUN,
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
@@ -16,17 +17,25 @@ from schemas.records import (
     RECIPIENT_CHANGED,
     RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
+    TRIGGERED_ONCE,
     Status,
 )
 from schemas.topics import ACK_PARTITIONS, MAX_EVENT_BYTES, MAX_REQUEST_ID_CHARS
-from schemas.varint import decode_text
+from schemas.varint import decode_long, decode_text, span_of
 from streams.core.heads import Head, profile_is_sound, read_head
 from streams.core.messages import check_profile
 
 _SINGLE_OBJECT = Codec()
 _EVENT_FRAME = _SINGLE_OBJECT.framing.prefixes[RECIPIENT_TRIGGERED]
 _OF_A_MAILING = frozenset(
-    {MAILING_DEFINED, MAILING_INVOKED, MAILING_QUERIED, MAILING_SWITCHED, PENDING_QUERIED}
+    {
+        MAILING_DEFINED,
+        MAILING_INVOKED,
+        MAILING_QUERIED,
+        MAILING_SWITCHED,
+        PENDING_QUERIED,
+        CALL_BEGUN,
+    }
 )
 _MAX_ADDRESS_CHARS = 254
 _MAX_INT = 2**31 - 1
@@ -46,6 +55,14 @@ class Trigger(NamedTuple):
     head: Head
     event: bytes
     stored: bytes
+
+
+class Once(NamedTuple):
+    """A RecipientTriggeredOnce event: a trigger that counts once under its *call* and index."""
+
+    trigger: Trigger
+    call: int
+    begun_at: int
 
 
 class Control(NamedTuple):
@@ -86,7 +103,7 @@ class EventReader:
             value[:CONFLUENT_BYTES], 0
         )
 
-    def read(self, value: bytes | None) -> Trigger | Control:
+    def read(self, value: bytes | None) -> Trigger | Once | Control:
         """Return the event; BadRecord or UnknownFraming when it is none."""
         if value is None:
             raise BadRecord("EMPTY", "the record has no value")
@@ -94,14 +111,16 @@ class EventReader:
             raise BadRecord("OVERSIZED", f"an event may have at most {MAX_EVENT_BYTES} bytes")
         if start := self.frame_of_trigger(value):
             return self._trigger(value, start)
-        writer, _ = self.framing.split(value)
-        return self._other(writer, value)
+        writer, start = self.framing.split(value)
+        return self._other(writer, start, value)
 
-    def _other(self, writer: Writer, value: bytes) -> Trigger | Control:
+    def _other(self, writer: Writer, start: int, value: bytes) -> Trigger | Once | Control:
+        if writer.text == schema_text(TRIGGERED_ONCE):
+            return self._once(value, start)
         _, fields = self._codec.decode(value)
-        if writer.name == RECIPIENT_TRIGGERED:
+        if writer.name in (RECIPIENT_TRIGGERED, TRIGGERED_ONCE):
             # An old release's event, or one under another registry's text: brought up to date.
-            return self.read(_SINGLE_OBJECT.encode(RECIPIENT_TRIGGERED, fields))
+            return self.read(_SINGLE_OBJECT.encode(writer.name, fields))
         if writer.name in _OF_A_RECIPIENT:
             status = fields.get("status", Status.NOT_GIVEN)
             _check_recipient(fields["rid"], status, fields["email"])
@@ -110,6 +129,21 @@ class EventReader:
         _check_call(fields["orgid"], fields["index"], fields["reply_partition"])
         _check_request_id(fields["request_id"])
         return Control(writer.name, fields)
+
+    def _once(self, value: bytes, start: int) -> Once:
+        """Take the two fields out that make the event another one than a trigger."""
+        try:
+            _, at = decode_long(value, start)
+            _, at = decode_long(value, at)
+            _, at = span_of(value, at)
+            _, at = decode_long(value, at)
+            _, shared_end = decode_long(value, at)
+            call, at = decode_long(value, shared_end)
+            begun_at, at = decode_long(value, at)
+        except (IndexError, ValueError) as exc:
+            raise BadRecord("TRUNCATED", "the record's bytes do not follow its schema") from exc
+        plain = _EVENT_FRAME + value[start:shared_end] + value[at:]
+        return Once(self._trigger(plain, SINGLE_OBJECT_BYTES), call, begun_at)
 
     def _trigger(self, value: bytes, start: int) -> Trigger:
         if start != SINGLE_OBJECT_BYTES:

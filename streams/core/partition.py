@@ -13,6 +13,7 @@ from schemas.records import (
     MailingPhase,
     UnknownRecipients,
 )
+from streams.core.call_table import CallTable
 from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
 
 if TYPE_CHECKING:
@@ -124,17 +125,20 @@ class PartitionState:
         self.queues: dict[QueueId, Queue] = {}
         # Cut queues in the order of their cuts.
         self.drains: deque[QueueId] = deque()
+        self.calls = CallTable()
         self.journals: deque[Journal] = deque()
 
     def begin(self) -> None:
         """Start a transaction: what follows can be undone."""
         self.journals.append(Journal(self.seq, self.applied))
         self.recipients.begin()
+        self.calls.begin()
 
     def commit(self) -> None:
         """Keep what the oldest open transaction did."""
         self.journals.popleft()
         self.recipients.commit()
+        self.calls.commit()
 
     def touch(self, mailing: Mailing) -> None:
         """Remember *mailing* as it is before this transaction changes it."""
@@ -239,6 +243,7 @@ class PartitionState:
     def rollback(self, dedup_keys: DedupKeys) -> None:
         """Undo every open transaction; *dedup_keys* finds the keys of messages again."""
         self.recipients.rollback()
+        self.calls.rollback()
         while self.journals:
             self._undo(self.journals.pop(), dedup_keys)
         self.order_drains()

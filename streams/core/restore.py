@@ -87,6 +87,7 @@ class Restore:
             queue.batches = dict(sorted(queue.batches.items()))
             if invocation == mailing.invocation + 1:
                 queue.seen = dedup_keys(mailing, queue)
+        state.calls.sort()
         state.order_drains()
         state.recipients.finish_load(None if meta is None else (offset, meta))
         self._others.clear()
@@ -107,6 +108,8 @@ class Restore:
         elif kind == b"m:":
             mailing = _mailing(_decode(value))
             state.mailings[mailing.orgid, mailing.mid] = mailing
+        elif kind in (b"k:", b"o:"):
+            state.calls.load(key, _as_current(value))
         elif key == META_KEY:
             _load_meta(state, _decode(value))
         elif kind != b"x:":

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
 from schemas.errors import UnknownFraming, WireError
-from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND, Outcome
+from schemas.records import ACKNOWLEDGEMENT, CALL_BEGUN, RECIPIENT_SEND, Outcome
+from streams.core.calls import CallFold
 from streams.core.changelog import dedup_keys, poison_state, seal
 from streams.core.control import ControlFold
 from streams.core.drain import drain
 from streams.core.effects import DeadLetter, Effects
 from streams.core.errors import StateError
-from streams.core.events import Control, EventReader, Trigger
+from streams.core.events import Control, EventReader, Once, Trigger
 from streams.core.recipient_change import RecipientFold
 from streams.core.runs import fold_run
 from streams.core.trigger import acknowledge, apply_trigger
@@ -42,6 +43,7 @@ class Fold:
         codec = Codec(framing)
         self._control = ControlFold(state, codec)
         self._recipients = RecipientFold(state, codec)
+        self._calls = CallFold(state, codec)
 
     def learn_framing(self) -> None:
         """Look at the framing again, after it learnt a schema."""
@@ -75,9 +77,14 @@ class Fold:
                 event = self._reader.read(value)
                 _refuse_poison(offset, poison)
                 if isinstance(event, Trigger):
-                    apply_trigger(state, event, (offset, log_time_ms), key, effects)
+                    judged = apply_trigger(state, event, (offset, log_time_ms), key, effects)
+                    acknowledge(effects, event, *judged)
+                elif isinstance(event, Once):
+                    self._calls.apply_once(event, key, (offset, log_time_ms), effects)
                 elif event.of_a_recipient:
                     self._recipients.apply(event.name, event.fields, key, log_time_ms, effects)
+                elif event.name == CALL_BEGUN:
+                    self._calls.begin(event.fields, key, (offset, log_time_ms), effects)
                 else:
                     self._control.apply(event.name, event.fields, (offset, log_time_ms), effects)
             except UnknownFraming as exc:
@@ -110,12 +117,18 @@ class Fold:
         """Undo every transaction that was not kept."""
         self.state.rollback(dedup_keys)
 
-    def _bury(self, letter: DeadLetter, event: Trigger | Control | None, effects: Effects) -> None:
+    def _bury(
+        self, letter: DeadLetter, event: Trigger | Once | Control | None, effects: Effects
+    ) -> None:
         """Lay an event aside; whoever waits for it, as far as it could be read, is told."""
         effects.dead_letters.append(letter)
         effects.state.append(poison_state(letter.offset, letter.reason, letter.detail))
         if isinstance(event, Trigger):
             acknowledge(effects, event, Outcome.FAILED)
+        elif isinstance(event, Once):
+            acknowledge(effects, event.trigger, Outcome.FAILED)
+        elif event is not None and event.name == CALL_BEGUN:
+            self._calls.fail(event.fields, effects)
         elif event is not None:
             fold = self._recipients if event.of_a_recipient else self._control
             fold.fail(event.fields, effects)

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from streams.core.events import Trigger
     from streams.core.partition import Mailing, PartitionState
 
-_OUTCOME_BYTES = {outcome: encode_long(outcome) for outcome in Outcome}
-_NO_RID = encode_long(0)
+OUTCOME_BYTES = {outcome: encode_long(outcome) for outcome in Outcome}
+NO_RID = encode_long(0)
+Judged = tuple[Outcome, bytes]
+"""What the caller is told: the outcome, and the rid as Avro writes it"""
+
 # A member of an enumeration costs as much to look up as a small function.
 _NOT_GIVEN, _SUBSCRIBED, _UNSUBSCRIBED = map(
     int, (Status.NOT_GIVEN, Status.SUBSCRIBED, Status.UNSUBSCRIBED)
@@ -33,7 +36,7 @@ def apply_trigger(
     at: tuple[int, int],
     key: bytes | None,
     effects: Effects,
-) -> None:
+) -> Judged:
     """Fold one trigger; *at* is its (offset, log time in ms).
 
     Everything is decided first, then written, so that a failure leaves no trace.
@@ -42,16 +45,13 @@ def apply_trigger(
     check_key(state, head.orgid, head.rid, head.email, key)
     mailing = state.mailings.get((trigger.head.orgid, trigger.head.mid))
     if mailing is None:
-        acknowledge(effects, trigger, Outcome.UNKNOWN_MAILING)
-        return
+        return Outcome.UNKNOWN_MAILING, NO_RID
     closed = _refusal(mailing)
     if closed is not None:
-        _reject(state, mailing, effects, trigger, closed)
-        return
+        return _reject(state, mailing, closed)
     if trigger.head.rid:
-        _trigger_by_rid(state, mailing, trigger, at[0], effects)
-    else:
-        _trigger_by_address(state, mailing, trigger, at, key or b"", effects)
+        return _trigger_by_rid(state, mailing, trigger, at[0])
+    return _trigger_by_address(state, mailing, trigger, at, key or b"", effects)
 
 
 def check_key(state: PartitionState, orgid: int, rid: int, email: str, key: bytes | None) -> None:
@@ -79,18 +79,16 @@ def _trigger_by_address(
     at: tuple[int, int],
     key: bytes,
     effects: Effects,
-) -> None:
+) -> Judged:
     offset, log_time_ms = at
     found = state.recipients.get(key)
     if found is not None:
-        _add(state, mailing, trigger, offset, found, effects)
-        return
+        return _add(state, mailing, trigger, offset, found)
     # Looked at for new recipients alone, since it costs 2 us: a known one is at home.
     if partition_for(key, state.partitions) != state.partition:
         raise BadRecord("NOT_HOME", "the record is not on its key's partition: see docs/wire.md")
     if mailing.unknown_recipients is UnknownRecipients.REJECT:
-        _reject(state, mailing, effects, trigger, Outcome.UNKNOWN_RECIPIENT)
-        return
+        return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
     rid = rid_of(offset, state.partition)
     rid_bytes = encode_long(rid)
     status = _SUBSCRIBED if trigger.head.status == _NOT_GIVEN else trigger.head.status
@@ -107,23 +105,20 @@ def _trigger_by_address(
     effects.recipients.add(key, value)
     mailing.triggered += 1
     mailing.created += 1
-    acknowledge(effects, trigger, outcome, rid_bytes)
+    return outcome, rid_bytes
 
 
 def _trigger_by_rid(
-    state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int, effects: Effects
-) -> None:
+    state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int
+) -> Judged:
     key = state.recipients.key_of(trigger.head.rid)
     found = state.recipients.get(key) if key is not None else None
     # Another organisation's recipient answers like nobody's: rids can be guessed.
     if key is None or found is None or not key.startswith(b"%d:" % trigger.head.orgid):
-        _reject(state, mailing, effects, trigger, Outcome.UNKNOWN_RECIPIENT)
-    elif trigger.head.email and identity(trigger.head.email) != identity(
-        email_of(stored_of(found))
-    ):
-        _reject(state, mailing, effects, trigger, Outcome.EMAIL_MISMATCH)
-    else:
-        _add(state, mailing, trigger, offset, found, effects)
+        return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
+    if trigger.head.email and identity(trigger.head.email) != identity(email_of(stored_of(found))):
+        return _reject(state, mailing, Outcome.EMAIL_MISMATCH)
+    return _add(state, mailing, trigger, offset, found)
 
 
 def _add(
@@ -132,8 +127,7 @@ def _add(
     trigger: Trigger,
     offset: int,
     found: bytes,
-    effects: Effects,
-) -> None:
+) -> Judged:
     """Add a message for a recipient this partition has."""
     rid, status = head_of(found)
     rid_bytes = encode_long(rid)
@@ -152,7 +146,7 @@ def _add(
         mailing.known += 1
         outcome = Outcome.KNOWN
     mailing.triggered += 1
-    acknowledge(effects, trigger, outcome, rid_bytes)
+    return outcome, rid_bytes
 
 
 def _keep(
@@ -170,21 +164,19 @@ def _keep(
         state.queues[queue_id].seen.add(same)
 
 
-def _reject(
-    state: PartitionState, mailing: Mailing, effects: Effects, trigger: Trigger, outcome: Outcome
-) -> None:
+def _reject(state: PartitionState, mailing: Mailing, outcome: Outcome) -> Judged:
     state.touch(mailing)
     mailing.triggered += 1
     mailing.rejected += 1
-    acknowledge(effects, trigger, outcome)
+    return outcome, NO_RID
 
 
 def acknowledge(
-    effects: Effects, trigger: Trigger, outcome: Outcome, rid_bytes: bytes = _NO_RID
+    effects: Effects, trigger: Trigger, outcome: Outcome, rid_bytes: bytes = NO_RID
 ) -> None:
     """Tell the caller what became of an entry, when there is one who waits."""
     if trigger.head.reply_partition < 0:
         return
     effects.replies.acks[trigger.head.reply_partition].add(
-        trigger.head.request, encode_long(trigger.head.entry), rid_bytes, _OUTCOME_BYTES[outcome]
+        trigger.head.request, encode_long(trigger.head.entry), rid_bytes, OUTCOME_BYTES[outcome]
     )

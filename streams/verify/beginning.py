@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from streams.verify.identities import home_of, same_person
-from streams.verify.model import DEFINITION, FOR_EVER, Mailing, Model
+from streams.verify.model import DEFINITION, FOR_EVER, Call, Mailing, Model
 from streams.verify.reading import STATE
 from streams.verify.report import Kind
 
@@ -56,6 +56,7 @@ class Beginning:
 
     def give(self, log: Iterable[Raw]) -> None:
         """Give recipients and mailings; *log* is what is left of it."""
+        self._give_calls()
         events = self._control(log)
         for key, person in self._table.people():
             rid = person["rid"]
@@ -69,6 +70,18 @@ class Beginning:
             mailing = self._before(ident, record, events[ident])
             if mailing is not None:
                 self._model.mailings[ident] = mailing
+
+    def _give_calls(self) -> None:
+        """Give calls with idempotency keys that began before, as far as they are still known."""
+        calls = sorted(self._table.calls.items(), key=lambda item: int(item[1]["call"]))
+        for key, record in calls:
+            if record["call"] // 1024 - 1 < self._begin:
+                self._model.calls[key] = Call(**record)
+        for offset, batch in self._table.once.items():
+            for entry in batch["entries"] if offset < self._begin else ():
+                name = entry["call"], entry["index"]
+                self._model.once[name] = entry["rid"], entry["outcome"]
+                self._model.begun[name] = batch["begun_at"]
 
     def _check_rid(self, key: bytes, person: Record) -> None:
         rid, partition = person["rid"], self._model.partition

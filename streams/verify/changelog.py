@@ -2,7 +2,8 @@
 
 Keys, as ADR 10 and the schemas have them: ``b:`` recipients that one transaction created, ``r:``
 one that was written again, ``m:`` a mailing, ``p:`` messages that wait, ``x:`` an event laid aside,
-``meta`` how far all this goes.
+``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``meta`` how
+far all this goes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 # What the rules of `model.py` are; a newer release's state means other things.
 _FOLD_VERSION = 2
-_KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1}
+_KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1, b"o": 1}
 
 
 class Waiting(NamedTuple):
@@ -53,6 +54,9 @@ class Table:
     mailings: dict[MailingId, Record] = field(default_factory=dict)
     waiting: dict[int, Waiting] = field(default_factory=dict)
     aside: dict[int, str] = field(default_factory=dict)
+    calls: dict[bytes, Record] = field(default_factory=dict)
+    # By the offset of the first of a batch.
+    once: dict[int, Record] = field(default_factory=dict)
 
     def take(self, raws: Iterable[Raw], model: Model) -> None:
         """Take the whole changelog; *model* says what a message that waits will say."""
@@ -93,6 +97,9 @@ class Table:
         if kind == b"r":
             self._people[key] = value
             return
+        if kind == b"k":
+            self.calls[name] = self._read(value, "CallState")
+            return
         parts = [int(part) for part in name.split(b":")]
         if len(parts) != _KEY_PARTS.get(kind):
             raise ValueError("a key nobody writes")
@@ -100,6 +107,8 @@ class Table:
             self._people[key] = value
         elif kind == b"m":
             self.mailings[parts[0], parts[1]] = self._read(value, "MailingState")
+        elif kind == b"o":
+            self.once[parts[0]] = self._read(value, "OnceState")
         elif kind == b"x":
             self.aside[parts[0]] = self._read(value, "PoisonState")["reason"]
         else:
@@ -165,4 +174,4 @@ def _shown(key: bytes) -> str:
     kind, _, name = key.partition(b":")
     if kind in _KEY_PARTS and name.replace(b":", b"").isdigit():
         return key.decode()
-    return f"{kind[:1].decode('ascii', 'replace')}:…" if kind == b"r" else "no kind of ours"
+    return f"{kind[:1].decode('ascii', 'replace')}:…" if kind in {b"r", b"k"} else "no kind of ours"

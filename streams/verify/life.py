@@ -171,7 +171,7 @@ class _Teller:
         if not is_ours and self._records.name_of(raw.value) == _TRIGGERED:
             return
         reason = self._aside.get(raw.offset)
-        outs = self._model.meet(raw.offset, raw.key, raw.value, aside=reason in ASIDE)
+        outs = self._model.meet(*raw[1:5], aside=reason in ASIDE)
         if raw.offset == self._created_at and self.life.rid not in self._model.keys:
             raise self._creates_nobody(raw, outs)
         if is_ours:
@@ -236,7 +236,7 @@ class _Teller:
         key = self._model.keys.get(life.rid)
         if key is None:
             raise NotThere(f"no recipient has the rid {life.rid}: no event of the log creates it")
-        _, life.status, stored = msgpack.decode(self._model.people[key])
+        _, life.status, stored, *_ = msgpack.decode(self._model.people[key])
         life.orgid, life.email = int(key.partition(b":")[0]), stored["email"]
         for mailing in self._model.mailings.values():
             life.waiting += [

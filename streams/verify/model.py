@@ -30,6 +30,7 @@ DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipi
 # What an answer shows of a mailing and the log decides, in the order it is compared.
 SHOWN = ("orgid", "mid", "revision", "state", *DEFINITION, "invocation", *ENTRIES)
 MailingId = tuple[int, int]
+_HOUR = 3_600_000
 # So many cuts no mailing sees: it stays vague.
 FOR_EVER = 2**30
 
@@ -60,7 +61,10 @@ class PersonAnswer(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A control or query event's answer; *shown* are mailings, or (offset, rid) of who waits."""
+    """A control or query event's answer; *shown* are mailings, or (offset, rid) of who waits.
+
+    A call's beginning is answered with its number and its time in *revision* and *messages*.
+    """
 
     reply_partition: int
     request_id: str
@@ -168,6 +172,16 @@ def _need(*conditions: object) -> None:
         raise ValueError("nothing to be folded")
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call with an idempotency key, as its key's home partition knows it."""
+
+    call: int
+    begun_at: int
+    digest: bytes
+    count: int
+
+
 class Model:
     """The meaning of the log of *partition*; *fingerprint* makes of a message what is kept of it.
 
@@ -187,9 +201,13 @@ class Model:
         self.keys: dict[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
         self.unclear: set[bytes] = set()
+        # By log key, in the order in which they began; and (rid, outcome) by call and index.
+        self.calls: dict[bytes, Call] = {}
+        self.once: dict[tuple[int, int], tuple[int, str | None]] = {}
+        self.begun: dict[tuple[int, int], int] = {}
+        self.now = 0
         self._records, self._fingerprint = records, fingerprint
         self._form = People(records)
-        self._time_ms = 0
 
     def meet(
         self,
@@ -202,7 +220,7 @@ class Model:
     ) -> list[Out]:
         """Return what follows from the log's next record; *aside*: that it is dead was decided."""
         whose = Dead()
-        self._time_ms = max(time_ms, 0)
+        self.now = max(time_ms, 0)
         try:
             _need(len(value or b"") <= 512 * 1024)
             name, event = self._records.read(value)
@@ -237,13 +255,55 @@ class Model:
             whole["smsSubscribed"] = False
         return said(whole, self._fingerprint), takes_sms(whole)
 
-    def _RecipientTriggered(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
+    def _CallBegun(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
+        name = f"{event['orgid']}:!{event['mid']}:{event['key']}".encode()
+        _need(event["mid"] > 0, 1 <= len(event["key"]) <= 255, len(event["digest"]) == 32)
+        _need(1 <= event["count"] <= 100_000, key == name)
+        _need(home_of(name, self.partitions) == self.partition)
+        for old in list(self.calls)[:2]:
+            if self.calls[old].begun_at + 26 * _HOUR > self.now:
+                break
+            del self.calls[old]
+        known = self.calls.get(name)
+        if known and self.now < known.begun_at + 24 * _HOUR:
+            if (known.digest, known.count) != (event["digest"], event["count"]):
+                return _answer(event, "OTHER_CALL")
+            return _answer(event, "KNOWN", known.call, known.begun_at)
+        number = (offset + 1) * 1024 + self.partition
+        call = Call(number, self.now, event["digest"], event["count"])
+        if sum(1 + each.count for each in (*self.calls.values(), call)) > 1_000_000:
+            return _answer(event, "TOO_MANY")
+        self.calls.pop(name, None)
+        self.calls[name] = call
+        return _answer(event, "BEGUN", number, self.now)
+
+    def _RecipientTriggeredOnce(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
+        begun_at = event["begun_at"]
+        _need(begun_at - _HOUR <= self.now < begun_at + 25 * _HOUR, event["call"] > 0)
+        self._name(key, event)
+        entry = event["call"], event["index"]
+        outs: list[Out] = []
+        if entry not in self.once:
+            # Whether anybody waits or not, the answer is kept.
+            outs = self._RecipientTriggered(offset, key, event | {"reply_partition": 0})
+            told = outs.pop()
+            if isinstance(told, Ack):
+                self.once[entry], self.begun[entry] = (told.rid, told.outcome), begun_at
+        return [*outs, *_ack(event, *self.once[entry])]
+
+    def _name(self, key: bytes | None, event: Record) -> bytes:
+        """Return the log key of an event's address, when the record's own is its recipient's."""
         org, rid, email = event["orgid"], event["rid"], event["email"]
         _need(event["mid"] > 0, rid >= 0, event["status"] in (-1, 0, 1, 3))
         _need(email.isprintable(), len(email) <= 254, rid or "@" in email)
         name = f"{org}:{same_person(email)}".encode()
         _need(key == (b"%d:#%d" % (org, rid) if rid else name))
         _need(not rid or rid % 1024 == self.partition)
+        return name
+
+    def _RecipientTriggered(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
+        org, rid, email = event["orgid"], event["rid"], event["email"]
+        name = self._name(key, event)
         mailing = self.mailings.get((org, event["mid"]))
         if mailing is None:
             return _ack(event, 0, "UNKNOWN_MAILING")
@@ -269,7 +329,7 @@ class Model:
         if person is None:
             outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
             status = 1 if event["status"] == -1 else event["status"]
-            person = self.kept(rid, status, event, (self._time_ms, 0))
+            person = self.kept(rid, status, event, (self.now, 0))
             self.people[name], self.keys[rid] = person, name
         rid, status = msgpack.decode(person)[:2]
         unclear = name in self.unclear
@@ -309,7 +369,7 @@ class Model:
         if self._form.size(now) > 512 * 1024:
             return self._shown(event, name, "TOO_LARGE")
         if (status, now) != (before, stored):
-            dates = created, self._time_ms
+            dates = created, self.now
             self.people[name] = self.kept(
                 rid, status, dict.fromkeys(self._form.fields) | now, dates
             )

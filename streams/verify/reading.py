@@ -42,7 +42,7 @@ class CannotRead(Exception):
 
 
 class Raw(NamedTuple):
-    """A record as the broker gave it."""
+    """A record as the broker gave it; *time_ms* is when it was appended."""
 
     partition: int
     offset: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streams.verify.mailings import drained
-from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER
+from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER, Call
 from streams.verify.reading import LOG, STATE
 from streams.verify.report import Kind
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from streams.verify.model import Mailing, MailingId, Model
     from streams.verify.records import Record
     from streams.verify.report import Report
+
+# How long answers of a call's entries are kept: two hours longer than its key leads to it.
+_KEPT_MS = 26 * 3_600_000
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class StateCheck:
     def run(self) -> None:
         """Report every difference."""
         self._recipients()
+        self._calls()
         open_messages, cut_messages = self._waiting()
         for ident in sorted(self.model.mailings.keys() | self.table.mailings.keys()):
             mailing, record = self.model.mailings.get(ident), self.table.mailings.get(ident)
@@ -41,6 +45,28 @@ class StateCheck:
                 self._mailing(name, mailing, record, cut_messages[ident])
                 waits = open_messages[ident] + cut_messages[ident]["sent"]
                 self._conservation(name, record, waits)
+
+    def _calls(self) -> None:
+        """Compare calls with idempotency keys, and what their entries were answered.
+
+        A batch of answers may be forgotten once nobody can ask for them any more.
+        """
+        found = {key: Call(**record) for key, record in self.table.calls.items()}
+        for key in found.keys() | self.model.calls.keys():
+            if found.get(key) != self.model.calls.get(key):
+                self._breach(Kind.CHANGED, "a call with an idempotency key is not as it began")
+        told = {}
+        for batch in self.table.once.values():
+            for entry in batch["entries"]:
+                told[entry["call"], entry["index"]] = entry["rid"], entry["outcome"]
+        for entry, (rid, outcome) in self.model.once.items():
+            kept = told.pop(entry, None)
+            if kept is None and self.model.begun[entry] + _KEPT_MS > self.model.now:
+                self._breach(Kind.LOST, f"call {entry[0]}: the answer of {entry[1]}", rid=rid)
+            elif kept is not None and (kept[0] != rid or outcome not in {None, kept[1]}):
+                self._breach(Kind.CHANGED, f"call {entry[0]}: the answer of {entry[1]}", rid=rid)
+        for call, index in told:
+            self._breach(Kind.UNEXPECTED, f"call {call}: nobody asked for {index}")
 
     def _recipients(self) -> None:
         keys, people = self.model.keys, self.model.people

@@ -9,6 +9,7 @@ import pytest
 
 from producers.errors import (
     ControlRefused,
+    KeyReused,
     LogChanged,
     LogUnavailable,
     NotAcknowledged,
@@ -140,6 +141,51 @@ def test_an_unknown_mailing_comes_before_what_is_wrong_with_entries(
     assert answer.json()["detail"] == "no such mailing"
 
 
+def test_a_key_travels_with_the_call_and_what_is_none_is_refused(bridge: Bridge) -> None:
+    for key in ('"key 1"', "key-2"):
+        bridge.http.put(TRIGGER, content=GOOD, headers={"Idempotency-Key": key})
+    bad = bridge.http.put(TRIGGER, content=GOOD, headers={"Idempotency-Key": '""'})
+
+    assert bridge.client.keys == ["key 1", "key-2"]
+    assert (bad.status_code, bad.json()["code"]) == (400, "INVALID_KEY")
+
+
+PREFER_OUTCOMES = {"Prefer": "return=representation"}
+
+
+def test_a_caller_who_prefers_it_is_told_what_became_of_each_entry(bridge: Bridge) -> None:
+    answer = bridge.http.put(TRIGGER, content=GOOD, headers=PREFER_OUTCOMES)
+    table = bridge.http.put(f"{TRIGGER}&format=csv", content=GOOD, headers=PREFER_OUTCOMES)
+
+    assert (answer.status_code, answer.headers["preference-applied"]) == (
+        200,
+        "return=representation",
+    )
+    assert answer.json() == [{"index": 0, "rid": 1024, "outcome": "created", "reason": None}]
+    assert table.text == "index,rid,outcome,reason\r\n0,1024,created,\r\n"
+
+
+def test_a_refusal_keeps_its_status_and_tells_of_each_entry_beside(bridge: Bridge) -> None:
+    body = b'[{"email":"a@example.com"},77]'
+    answer = bridge.http.put(TRIGGER, content=body, headers=PREFER_OUTCOMES)
+
+    assert (answer.status_code, answer.json()["ids"]) == (422, [1024, None])
+    assert answer.headers["preference-applied"] == "return=representation"
+    assert [(row["outcome"], row["reason"]) for row in answer.json()["outcomes"]] == [
+        ("created", None),
+        ("rejected", "UNKNOWN_RECIPIENT"),
+    ]
+    assert "outcomes" not in bridge.http.put(TRIGGER, content=body).json()
+
+
+def test_what_became_of_many_entries_is_told_as_of_few(bridge: Bridge) -> None:
+    body = b"[" + b",".join(b'{"email":"u%d@example.com"}' % n for n in range(3000)) + b"]"
+    answer = bridge.http.put(TRIGGER, content=body, headers=PREFER_OUTCOMES)
+
+    assert answer.status_code == 200
+    assert [row["index"] for row in answer.json()] == [*range(3000)]
+
+
 def test_late_acknowledgements_are_a_504_that_tells_what_is_known() -> None:
     with running(StandIn(late=frozenset({1}))) as bridge:
         answer = bridge.http.put(
@@ -159,6 +205,7 @@ def test_late_acknowledgements_are_a_504_that_tells_what_is_known() -> None:
         (LogUnavailable("down", produced=True), 503, "LOG_UNAVAILABLE", True),
         (LogChanged("recreated"), 503, "LOG_CHANGED", True),
         (Overloaded("full"), 429, "TOO_MANY_REQUESTS", True),
+        (KeyReused("another call's"), 422, "KEY_REUSED", False),
         (ControlRefused(ControlOutcome.WRONG_STATE, orgid=2, mid=1), 409, "WRONG_STATE", False),
         (NotAcknowledged(answered=1, expected=4), 504, "NOT_ACKNOWLEDGED", False),
         (RuntimeError("secret@example.com"), 500, "INTERNAL_ERROR", False),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SECRET = hash_password("sécret:with colon")
 OTHER = hash_password("other")
 FOREIGN = "/v3.7/mailing/trigger?orgid=3&mid=1"
+ANSWER = "/v3.7/mailing/trigger/2-0123456789abcdef0.3.70.1.1"
 
 
 def basic(name: str, password: str) -> str:
@@ -221,6 +222,9 @@ CHECKS = [
     ("400 before 403", {"Authorization": RIGHT}, "PUT", "/v3.7/mailing/trigger?orgid=3", 400),
     ("403 before 415", {"Authorization": RIGHT, "Content-Type": "a/b"}, "PUT", FOREIGN, 403),
     ("415", {"Authorization": RIGHT, "Content-Type": "a/b"}, "PUT", TRIGGER, 415),
+    ("an answer of one's own", {"Authorization": RIGHT}, "GET", ANSWER, 202),
+    ("an answer is not for everyone", {}, "GET", ANSWER, 401),
+    ("another's", {"Authorization": RIGHT}, "GET", ANSWER.replace("/2-", "/3-"), 403),
     ("metrics are not for everyone", {}, "GET", "/metrics", 401),
     ("metrics for a user", {"Authorization": RIGHT}, "GET", "/metrics", 200),
     ("liveness is", {}, "GET", "/healthz", 200),

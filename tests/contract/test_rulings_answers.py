@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from producers.contract.answers import answer
+from producers.contract.answers import answer, outcomes_of
 from producers.contract.recipients import read_call
 from schemas.records import Outcome
 
@@ -113,3 +113,36 @@ def test_answer(row: Row) -> None:
 def test_an_unknown_mailing_is_called_that() -> None:
     given = answer(read_call(b"1", content_type=JSON), {0: (Outcome.UNKNOWN_MAILING, 0)})
     assert given.errors[0].detail == "no such mailing"
+
+
+def test_what_became_of_each_entry_is_told_in_the_order_of_the_request() -> None:
+    call = read_call(b"[1,2,3,4,5,0,7]", content_type=JSON)
+    results = {
+        6: (Outcome.EMAIL_MISMATCH, 0),
+        4: (Outcome.UNKNOWN_RECIPIENT, 0),
+        3: (Outcome.SUPPRESSED, 4),
+        2: (Outcome.DUPLICATE, 3),
+        1: (Outcome.KNOWN, 2),
+        0: (Outcome.CREATED, 1),
+    }
+    rows = outcomes_of(call, results, answer(call, results))
+    assert [(row.index, row.rid, row.outcome, row.reason) for row in rows] == [
+        (0, 1, "created", None),
+        (1, 2, "known", None),
+        (2, 3, "duplicate", None),
+        (3, 4, "suppressed", "UNSUBSCRIBED"),
+        (4, None, "rejected", "UNKNOWN_RECIPIENT"),
+        (5, None, "rejected", "INVALID_RID"),
+        (6, None, "rejected", "EMAIL_MISMATCH"),
+    ]
+
+
+def test_an_entry_with_several_errors_is_one_row_and_a_late_one_is_no_rejection() -> None:
+    body = b'[{"email":"nonsense","countryCode":"x"},2]'
+    call = read_call(body, content_type=JSON)
+    rows = outcomes_of(call, {}, answer(call, {}))
+    assert len(call.errors) == 2
+    assert [(row.outcome, row.reason) for row in rows] == [
+        ("rejected", call.errors[0].code),
+        ("unacknowledged", "NOT_ACKNOWLEDGED"),
+    ]

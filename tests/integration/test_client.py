@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from producers import Overloaded, TriggerRejected
+from producers import BulkAnswer, Overloaded, TriggerRejected
 from producers.contract.entries import OnTheFlyEntry, TriggerCall
 from producers.contract.recipients import read_recipients
 from producers.in_flight import InFlight
@@ -96,6 +96,24 @@ def test_rejected_entries_are_named_and_the_others_have_ids(kafka: Broker, topic
     assert rejected.ids[0] is not None
     assert rejected.ids[1:] == (None, None)
     assert len(worker.seen) == 2
+
+
+def test_each_entry_of_a_call_is_told_apart(kafka: Broker, topics: str) -> None:
+    async def run() -> list[BulkAnswer]:
+        async with opened(kafka, topics) as client:
+            recipients = [{"email": "a@b.org"}, 1025, {"email": "no address", "countryCode": "x"}]
+            return await client.trigger_each(orgid=2, mid=1, recipients=recipients)
+
+    with FakeWorker(kafka.bootstrap_servers, topics, answer=rejecting_rids):
+        answers = asyncio.run(run())
+    assert [(each.index, each.outcome) for each in answers] == [
+        (0, Outcome.CREATED),
+        (1, None),
+        (2, None),
+    ]
+    assert answers[0].rid is not None
+    errors = [each.error.code if each.error else None for each in answers]
+    assert errors == [None, "UNKNOWN_RECIPIENT", "INVALID_EMAIL"]
 
 
 def test_a_rid_of_a_partition_that_does_not_exist_never_reaches_the_log(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from producers.acks import read_acks
 from producers.contract.entries import KnownEntry, OnTheFlyEntry
-from producers.events import EventWriter
+from producers.events import Begun, EventWriter
 from producers.outgoing import slices
 from producers.peek import place_of_event
 from producers.window import MAX_WINDOW, MIN_WINDOW, Window
@@ -20,7 +20,13 @@ from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.ids import recipient_key, rid_key
 from schemas.partition import partition_for
 from schemas.profiles import read_profile, write_profile
-from schemas.records import ACKNOWLEDGEMENT, NAMES, RECIPIENT_TRIGGERED, Outcome
+from schemas.records import (
+    ACKNOWLEDGEMENT,
+    NAMES,
+    RECIPIENT_TRIGGERED,
+    TRIGGERED_ONCE,
+    Outcome,
+)
 from schemas.varint import encode_bytes, encode_long
 
 CODECS = [Codec(), Codec(Framing({name: number for number, name in enumerate(NAMES, 7)}))]
@@ -62,12 +68,20 @@ entries = st.one_of(
 def test_an_event_written_quickly_is_the_event_written_plainly(
     codec: Codec, orgid: int, mid: int, request_id: str, reply: int, entry: OnTheFlyEntry
 ) -> None:
-    writer = EventWriter(codec, orgid=orgid, mid=mid, request_id=request_id, reply_partition=reply)
+    begun = Begun(orgid, mid) if reply % 2 else None
+    writer = EventWriter(
+        codec,
+        orgid=orgid,
+        mid=mid,
+        request_id=request_id,
+        reply_partition=reply,
+        begun=begun,
+    )
     value = writer.encode(entry)
     assert value == writer.encode_plain(entry)
     assert place_of_event(codec.framing, value) == (request_id, entry.index)
     name, record = codec.decode(value)
-    assert name == RECIPIENT_TRIGGERED
+    assert name == (TRIGGERED_ONCE if begun else RECIPIENT_TRIGGERED)
     assert record["email"] == (entry.email or "")
     assert record["context"] == entry.context
 

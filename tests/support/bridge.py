@@ -16,8 +16,10 @@ from producers.bridge.app import create_app
 from producers.bridge.server import server_of
 from producers.bridge.settings import BridgeSettings
 from producers.contract.entries import KnownEntry
+from producers.contract.receipts import AnswerPlace, Receipt, request_id_of
 from producers.control import Invocation, MailingView, PendingPage
 from producers.errors import ControlRefused, UnknownMailing, UnknownRecipient
+from producers.recall import Recalled
 from producers.settings import ClientSettings
 from schemas.ids import identity
 from schemas.records import (
@@ -81,15 +83,25 @@ class StandIn:
     calls: list[TriggerCall] = field(default_factory=list)
     stored: dict[int, RecipientView] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    found: Recalled = field(default_factory=Recalled)
+    asked: list[Receipt] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
     probes: int = 0
     hold: bool = False
     _go: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
 
     async def submit(
-        self, call: TriggerCall, *, orgid: int, mid: int, request_id: str | None = None
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[int, tuple[Outcome, int]]:
         self.calls.append(call)
+        self.keys.append(idempotency_key)
         await self._held()
         if self.error is not None:
             raise self.error
@@ -98,6 +110,27 @@ class StandIn:
             for entry in call.entries
             if entry.index not in self.late
         }
+
+    def place(self, orgid: int) -> AnswerPlace:
+        return AnswerPlace(request_id_of(orgid, "0123456789abcdef", len(self.calls)), 3, 70)
+
+    def receipt(self, call: TriggerCall, place: AnswerPlace) -> Receipt:
+        return Receipt(place, len(call.entries), call.size)
+
+    async def hand_over(
+        self,
+        call: TriggerCall,
+        *,
+        orgid: int,
+        mid: int,
+        place: AnswerPlace,
+        idempotency_key: str | None = None,
+    ) -> None:
+        await self.submit(call, orgid=orgid, mid=mid, idempotency_key=idempotency_key)
+
+    async def recall(self, receipt: Receipt) -> Recalled:
+        self.asked.append(receipt)
+        return self.found
 
     async def _held(self) -> None:
         if self.hold:

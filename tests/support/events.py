@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.calls import call_key
 from schemas.codec import Codec
 from schemas.ids import mailing_key, recipient_key, rid_key
 from schemas.records import (
     API_TRIGGERED,
+    CALL_BEGUN,
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
@@ -16,6 +18,7 @@ from schemas.records import (
     RECIPIENT_CHANGED,
     RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
+    TRIGGERED_ONCE,
     Channel,
     DedupPolicy,
     MailingPhase,
@@ -62,6 +65,29 @@ def triggered(
     }
     key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
     return key, CODEC.encode(RECIPIENT_TRIGGERED, record | profile)
+
+
+def begun(
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    key: str = "key",
+    digest: bytes = bytes(32),
+    count: int = 1,
+    request_id: str = "begin",
+    reply_partition: int = 0,
+) -> Event:
+    """A call with an idempotency key begins."""
+    record = _control(orgid, mid, request_id, reply_partition)
+    record |= {"key": key, "digest": digest, "count": count}
+    return call_key(orgid, mid, key), CODEC.encode(CALL_BEGUN, record)
+
+
+def once(event: Event, *, call: int = 1025, begun_at: int = START_MS) -> Event:
+    """The same trigger, as an entry of a call with an idempotency key."""
+    key, value = event
+    fields = CODEC.decode(value)[1] | {"call": call, "begun_at": begun_at}
+    return key, CODEC.encode(TRIGGERED_ONCE, fields)
 
 
 def defined(

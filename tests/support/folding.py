@@ -195,6 +195,7 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
             ident: (_messages(queue), set(queue.seen)) for ident, queue in state.queues.items()
         },
         "drains": list(state.drains),
+        "calls": (list(state.calls.calls.items()), state.calls.size, dict(state.calls.answers)),
         "recipients": dict(recipients._by_key),
         "rids": dict(zip(recipients._rids, recipients._keys, strict=True)),
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from schemas.calls import HOUR_MS, call_key
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
@@ -15,9 +16,11 @@ from tests.support.events import (
     START_MS,
     Event,
     asked,
+    begun,
     changed,
     defined,
     invoked,
+    once,
     pending_asked,
     queried,
     switched,
@@ -63,6 +66,15 @@ CHANNELS = (
     # In another order, and one of them twice.
     (Channel.SMS, Channel.EMAIL, Channel.SMS),
 )
+# Idempotency keys at home in the partition under test.
+KEYS = {
+    ident: [
+        key
+        for key in map(str, range(40))
+        if partition_for(call_key(*ident, key), PARTITIONS) == HOME
+    ][:3]
+    for ident in MAILINGS[:2]
+}
 CONTEXTS = (b"", b'"a"', b'{"total":1.10,"n":18446744073709551616}', b'"%s"' % (b"x" * 90))
 PROFILES: tuple[dict[str, object], ...] = (
     {},
@@ -176,6 +188,8 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         _ask,
         _query,
         _ask_for_pending,
+        *[_begin] * 2,
+        *[_once] * 4,
         _garbage,
         _again,
     ]
@@ -247,6 +261,28 @@ def _change(draw: DrawFn, records: list[LogRecord]) -> Event:
 
 def _ask(draw: DrawFn, records: list[LogRecord]) -> Event:
     return asked(**_who(draw, records), **_call(draw))  # type: ignore[arg-type]
+
+
+def _begin(draw: DrawFn, _: list[LogRecord]) -> Event:
+    org, mid = draw(st.sampled_from(MAILINGS[:2]))
+    return begun(
+        org,
+        mid,
+        key=draw(st.sampled_from((*KEYS[org, mid], "stranger", ""))),
+        digest=draw(st.sampled_from((bytes(32), b"d" * 32, b"short"))),
+        count=draw(st.sampled_from((1, 1, 3, 99_999, 100_001))),
+        **_call(draw),  # type: ignore[arg-type]
+    )
+
+
+def _once(draw: DrawFn, records: list[LogRecord]) -> Event:
+    kind = draw(st.sampled_from((_by_address, _by_address, _by_rid)))
+    hours = draw(st.sampled_from((0, 0, 0, 0, 0, -24, -26, 2)))
+    return once(
+        kind(draw, records),
+        call=draw(st.sampled_from((1025, 1025, 2049, 0))),
+        begun_at=START_MS + hours * HOUR_MS,
+    )
 
 
 def _define(draw: DrawFn, _: list[LogRecord]) -> Event:

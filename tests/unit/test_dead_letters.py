@@ -22,7 +22,7 @@ from schemas.partition import partition_for
 from schemas.records import DEAD_LETTER_SETTLED, Origin
 from streams.verify.reading import DEAD_LETTERS, LOG
 from tests.support.contents import World
-from tests.support.events import CODEC, Event, defined, invoked, triggered
+from tests.support.events import CODEC, START_MS, Event, defined, invoked, triggered
 from tests.support.folding import HOME, PARTITIONS, at_home
 
 (EMAIL,) = at_home("ada@example.com")
@@ -151,7 +151,7 @@ def test_letters_are_chosen_by_place_or_by_all_that_fits() -> None:
     assert Choice(places=(second, second)).of(found) == [found[second]]
     assert Choice(reasons=frozenset({"WRONG_MAGIC"})).of(found) == [found[first]]
     assert Choice(partition=ELSEWHERE).of(found) == []
-    assert Choice(since_ms=1).of(found) == []
+    assert Choice(since_ms=START_MS + 1).of(found) == []
     assert len(Choice().of(found)) == 2
     with pytest.raises(SettingsError, match="3:99"):
         Choice(places=(Place(3, 99),)).of(found)

@@ -88,7 +88,7 @@ def test_a_length_written_longer_than_need_be_does_not_damage_the_recipient() ->
     ("broken", "event"),
     [
         ("streams.core.transition.apply_trigger", triggered(email=B)),
-        ("streams.core.trigger.unpack", triggered(email=A, context=b"2")),
+        ("streams.core.trigger.head_of", triggered(email=A, context=b"2")),
         ("streams.core.trigger.identity", triggered(rid=rid_of(1, HOME), email=A)),
         ("streams.core.trigger.pack", triggered(email=B)),
         ("streams.core.partition.PartitionState.open_batch", triggered(email=B)),
