@@ -22,6 +22,7 @@ POISON_STATE: Final = "PoisonState"
 MAILING_SWITCHED: Final = "MailingSwitched"
 PENDING_QUERIED: Final = "PendingQueried"
 PENDING_ANSWER: Final = "PendingAnswer"
+MAILING_STATISTICS: Final = "MailingStatistics"
 
 NAMES: Final = (
     RECIPIENT_TRIGGERED,
@@ -41,6 +42,7 @@ NAMES: Final = (
     MAILING_SWITCHED,
     PENDING_QUERIED,
     PENDING_ANSWER,
+    MAILING_STATISTICS,
 )
 
 API_TRIGGERED: Final = "api-triggered"

@@ -41,13 +41,14 @@ class Effects:
     """What belongs into one transaction of one partition, and the replies that precede it.
 
     *recipients* are those it created; *state* are changelog records (key, value or None for a
-    deletion) in the order they were decided, and all there are once sealed; *sends* are
-    (key, record).
+    deletion) in the order they were decided, and all there are once sealed; *sends* and
+    *statistics* are (key, record).
     """
 
     recipients: NewRecipients = field(default_factory=NewRecipients)
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
+    statistics: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     replies: Replies = field(default_factory=Replies)
 
