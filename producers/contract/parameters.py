@@ -37,7 +37,7 @@ def read_parameters(query: str, *, suffix: str | None = None) -> CallParameters:
     """
     given = given_in(query, {"orgid", "mid", "format"})
     return CallParameters(
-        orgid=id_of(given, "orgid"), mid=id_of(given, "mid"), format=_format(given, suffix)
+        orgid=id_of(given, "orgid"), mid=id_of(given, "mid"), format=format_of(given, suffix)
     )
 
 
@@ -75,7 +75,8 @@ def id_of(given: Mapping[str, str], name: str) -> int:
     return int(digits[-16:])
 
 
-def _format(given: dict[str, str], suffix: str | None) -> AnswerFormat:
+def format_of(given: Mapping[str, str], suffix: str | None) -> AnswerFormat:
+    """Return the form of answer that is asked for, by the path or by `format`."""
     wanted = given.get("format", suffix or AnswerFormat.JSON.value)
     if wanted not in set(AnswerFormat):
         detail = f"format is one of {', '.join(AnswerFormat)}"

@@ -18,6 +18,7 @@ from producers.bridge.settings import BridgeSettings
 from producers.contract.entries import KnownEntry
 from producers.control import Invocation, MailingView, PendingPage
 from producers.errors import ControlRefused, UnknownMailing
+from producers.mailing_statistics import StatisticsTable
 from producers.settings import ClientSettings
 from schemas.ids import identity
 from schemas.records import (
@@ -212,14 +213,17 @@ def settings(**changes: object) -> BridgeSettings:
 
 
 @contextmanager
-def running(client: StandIn | None = None, **changes: object) -> Iterator[Bridge]:
+def running(
+    client: StandIn | None = None, *, statistics: StatisticsTable | None = None, **changes: object
+) -> Iterator[Bridge]:
     """Run a bridge on a free port until the block ends."""
+    statistics = statistics or StatisticsTable()
     client = client or StandIn()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port: int = listener.getsockname()[1]
-        server = server_of(create_app(client, settings(**changes)))
+        server = server_of(create_app(client, statistics, settings(**changes)))
         thread = threading.Thread(
             target=lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop).run(
                 server.serve(sockets=[listener])
