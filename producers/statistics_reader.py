@@ -31,7 +31,9 @@ log = logging.getLogger("mailing_trigger.statistics")
 
 _POLL_S = 0.1
 _ASK_S = 5.0
-_AGAIN_S = 2.0
+_AGAIN_S = 5.0
+# A bridge ends in five seconds, whatever a broker or a registry does not answer.
+_END_S = 1.0
 # One wake-up of the event loop takes at most this many rows.
 _MAX_ROWS = 500
 
@@ -61,7 +63,7 @@ class StatisticsReader:
         trace: TracebackType | None,
     ) -> None:
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, _END_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
