@@ -12,8 +12,8 @@ import pytest
 
 from producers.mailing_statistics import StatisticsTable
 from tests.support.bridge import Bridge, running
+from tests.support.rows import row
 from tests.support.wait import eventually
-from tests.unit.test_mailing_statistics import row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

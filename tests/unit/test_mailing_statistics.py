@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from producers.mailing_statistics import StatisticsTable, balances
-
-
-def row(mid: int = 1, partition: int = 0, **changes: Any) -> dict[str, Any]:
-    """A row that adds up."""
-    counters = {
-        "triggered": 10,
-        "created": 4,
-        "known": 3,
-        "duplicates": 2,
-        "suppressed": 1,
-        "rejected": 1,
-        "pending": 4,
-        "sent": 2,
-    }
-    return {
-        "orgid": 2,
-        "mid": mid,
-        "partition": partition,
-        "revision": 1,
-        "name": "A mailing",
-        "type": "api-triggered",
-        "state": "ACTIVE",
-        "offset": 11,
-        "log_time": 1_764_144_000_000,
-    } | (counters | changes)
+from tests.support.rows import row
 
 
 def test_counters_are_sums_and_the_definition_is_that_of_the_highest_revision() -> None:
