@@ -31,6 +31,7 @@ POISON_STATE: Final = "PoisonState"
 MAILING_SWITCHED: Final = "MailingSwitched"
 PENDING_QUERIED: Final = "PendingQueried"
 PENDING_ANSWER: Final = "PendingAnswer"
+MAILING_STATISTICS: Final = "MailingStatistics"
 
 NAMES: Final = (
     RECIPIENT_TRIGGERED,
@@ -59,6 +60,7 @@ NAMES: Final = (
     CALL_ANSWER,
     CALL_STATE,
     ONCE_STATE,
+    MAILING_STATISTICS,
 )
 
 API_TRIGGERED: Final = "api-triggered"

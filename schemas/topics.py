@@ -14,6 +14,7 @@ SENDS = "mailing.sends"
 STATE = "mailing.state"
 DEAD_LETTERS = "mailing.dead-letters"
 UNDELIVERED = "mailing.undelivered"
+STATISTICS = "mailing.statistics"
 
 # Part of the wire: the fold rejects a `reply_partition` outside it, so it can never be a setting.
 ACK_PARTITIONS: Final = 8
@@ -80,4 +81,5 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(DEAD_LETTERS, None, _deleted(30, EFFECT_MESSAGE_BYTES)),
     Topic(UNDELIVERED, None, _deleted(30, EFFECT_MESSAGE_BYTES)),
+    Topic(STATISTICS, None, _TIMES | {"cleanup.policy": "compact"}),
 )

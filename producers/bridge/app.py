@@ -18,6 +18,7 @@ from producers.bridge.credentials import CredentialsFile
 from producers.bridge.failures import not_found
 from producers.bridge.gate import Gate
 from producers.bridge.limits import Admission
+from producers.bridge.listing import BalanceMetric, Listing
 from producers.bridge.mailings import Mailings
 from producers.bridge.metrics import Metrics
 from producers.bridge.readiness import Readiness
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from producers.bridge.ports import Client
     from producers.bridge.resources import Handler
     from producers.bridge.settings import BridgeSettings
+    from producers.mailing_statistics import StatisticsTable
 
 VERSIONS = ("v3.7", "v3.5", "v1.0")
 
@@ -78,7 +80,9 @@ class Application(Starlette):
         await resource(scope, receive, send)
 
 
-def create_app(client: Client, settings: BridgeSettings) -> Application:
+def create_app(
+    client: Client, statistics: StatisticsTable, settings: BridgeSettings
+) -> Application:
     """Return the application that answers with *client*, which is open and stays its owner's."""
     admission = Admission(settings.limits)
     metrics = Metrics(admission)
@@ -87,6 +91,8 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
     answers = Answers(client, admission)
     mailings = Mailings(client, admission)
     recipients = Recipients(client, admission)
+    listing = Listing(statistics, admission)
+    metrics.registry.register(BalanceMetric(statistics))
     authenticator = (
         Authenticator(CredentialsFile(settings.credentials)) if settings.credentials else None
     )
@@ -115,6 +121,7 @@ def create_app(client: Client, settings: BridgeSettings) -> Application:
         _route("/v3.7/mailing/pending", {"GET": mailings.pending}),
         *_state_routes(States(client, admission)),
         _route("/v3.7/recipient", {"GET": recipients.read, "PUT": recipients.change}),
+        *_list_routes(listing),
         _route("/healthz", {"GET": healthz}),
         _route("/readyz", {"GET": readyz}),
         _route("/metrics", {"GET": exposition}),
@@ -156,6 +163,17 @@ def _state_routes(states: States) -> list[Route]:
         )
         for version in VERSIONS[:2]
         for name, handler in steps.items()
+    ]
+
+
+def _list_routes(listing: Listing) -> list[Route]:
+    return [
+        _route(
+            f"/v3.7/mailing/list{'.' + suffix if suffix else ''}",
+            {"GET": partial(listing.list, suffix=suffix)},
+            name="/v3.7/mailing/list",
+        )
+        for suffix in (None, *map(str, AnswerFormat))
     ]
 
 

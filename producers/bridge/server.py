@@ -20,6 +20,7 @@ from producers.bridge.gate import is_loopback
 from producers.bridge.protocol import BoundedProtocol
 from producers.client import TriggerClient
 from producers.errors import ClientError
+from producers.statistics_reader import StatisticsReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,11 @@ def serve(settings: BridgeSettings) -> None:
 
 async def _run(settings: BridgeSettings, listener: socket.socket) -> None:
     try:
-        async with TriggerClient(settings.client) as client:
-            server = server_of(create_app(client, settings))
+        async with (
+            TriggerClient(settings.client) as client,
+            StatisticsReader(settings.client) as statistics,
+        ):
+            server = server_of(create_app(client, statistics.table, settings))
             log.info("bridge listens on http://%s:%d", *listener.getsockname()[:2])
             await server.serve(sockets=[listener])
     except ClientError as exc:

@@ -47,14 +47,14 @@ def read_parameters(query: str, *, suffix: str | None = None) -> CallParameters:
     """
     given = given_in(query, {"orgid", "mid", "format"})
     return CallParameters(
-        orgid=id_of(given, "orgid"), mid=id_of(given, "mid"), format=_format(given, suffix)
+        orgid=id_of(given, "orgid"), mid=id_of(given, "mid"), format=format_of(given, suffix)
     )
 
 
 def read_recipient_parameters(query: str) -> RecipientParameters:
     """Return what the raw *query* of a call about one recipient says; ContractError (400)."""
     given = given_in(query, {"orgid", "rid", "email", "format"})
-    if _format(given, None) is not AnswerFormat.JSON:
+    if format_of(given, None) is not AnswerFormat.JSON:
         raise ContractError(400, Code.INVALID_PARAMETER, "a recipient is answered in json only")
     orgid = id_of(given, "orgid")
     if "rid" in given and "email" in given:
@@ -65,7 +65,7 @@ def read_recipient_parameters(query: str) -> RecipientParameters:
 
 def read_format(query: str) -> AnswerFormat:
     """Return the form of answer that a query of nothing else asks for, or raise ContractError."""
-    return _format(given_in(query, {"format"}), None)
+    return format_of(given_in(query, {"format"}), None)
 
 
 def given_in(query: str, allowed: Collection[str]) -> dict[str, str]:
@@ -113,7 +113,8 @@ def _email(given: dict[str, str]) -> str | None:
         raise ContractError(400, Code.INVALID_PARAMETER, detail) from None
 
 
-def _format(given: dict[str, str], suffix: str | None) -> AnswerFormat:
+def format_of(given: Mapping[str, str], suffix: str | None) -> AnswerFormat:
+    """Return the form of answer that is asked for, by the path or by `format`."""
     wanted = given.get("format", suffix or AnswerFormat.JSON.value)
     if wanted not in set(AnswerFormat):
         detail = f"format is one of {', '.join(AnswerFormat)}"

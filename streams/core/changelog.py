@@ -68,6 +68,7 @@ def seal(state: PartitionState, effects: Effects) -> None:
         "topic_id": state.topic_id,
         "partitions": state.partitions,
         "fold_version": FOLD_VERSION,
+        "applied_at": state.applied_at,
     }
     effects.state.append((META_KEY, _CODEC.encode(PARTITION_META, meta)))
 

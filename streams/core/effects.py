@@ -42,13 +42,14 @@ class Effects:
 
     *recipients* are those it created, *changed* by log key those it wrote again, which may be the
     same; *state* are changelog records (key, value or None for a deletion) in the order they were
-    decided, and all there are once sealed; *sends* are (key, record).
+    decided, and all there are once sealed; *sends* and *statistics* are (key, record).
     """
 
     recipients: NewRecipients = field(default_factory=NewRecipients)
     changed: dict[bytes, bytes] = field(default_factory=dict)
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
+    statistics: list[tuple[bytes, bytes]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     replies: Replies = field(default_factory=Replies)
 

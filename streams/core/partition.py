@@ -91,17 +91,20 @@ class Journal:
 
     *joined* is each queue's batch that the next message joins; *added* are all batches begun here
     and not drained here as well, *drained* those of earlier transactions. *rewritten* stand in the
-    places of batches of earlier transactions, *replaced* are these.
+    places of batches of earlier transactions, *replaced* are these. *reported* are the mailings
+    whose rows of statistics it carries.
     """
 
     seq: int
     applied: int
+    applied_at: int
     mailings: dict[MailingId, Mailing | None] = field(default_factory=dict)
     joined: dict[QueueId, Batch] = field(default_factory=dict)
     added: dict[tuple[QueueId, int], Batch] = field(default_factory=dict)
     drained: list[tuple[QueueId, Batch]] = field(default_factory=list)
     rewritten: dict[tuple[QueueId, int], Batch] = field(default_factory=dict)
     replaced: list[tuple[QueueId, Batch]] = field(default_factory=list)
+    reported: list[MailingId] = field(default_factory=list)
 
 
 class PartitionState:
@@ -121,22 +124,29 @@ class PartitionState:
         self.seq = 0
         # Invariant: every event at or below `applied` is in this state, none above it.
         self.applied = -1
+        # The log time of the event there.
+        self.applied_at = 0
         self.mailings: dict[MailingId, Mailing] = {}
         self.queues: dict[QueueId, Queue] = {}
         # Cut queues in the order of their cuts.
         self.drains: deque[QueueId] = deque()
         self.calls = CallTable()
+        # Mailings that transactions changed whose rows of statistics do not tell of it yet.
+        self.unreported: dict[MailingId, None] = {}
         self.journals: deque[Journal] = deque()
 
     def begin(self) -> None:
         """Start a transaction: what follows can be undone."""
-        self.journals.append(Journal(self.seq, self.applied))
+        self.journals.append(Journal(self.seq, self.applied, self.applied_at))
         self.recipients.begin()
         self.calls.begin()
 
     def commit(self) -> None:
         """Keep what the oldest open transaction did."""
-        self.journals.popleft()
+        journal = self.journals.popleft()
+        self.unreported.update(dict.fromkeys(journal.mailings))
+        for ident in journal.reported:
+            self.unreported.pop(ident, None)
         self.recipients.commit()
         self.calls.commit()
 
@@ -249,7 +259,7 @@ class PartitionState:
         self.order_drains()
 
     def _undo(self, journal: Journal, dedup_keys: DedupKeys) -> None:
-        self.seq, self.applied = journal.seq, journal.applied
+        self.seq, self.applied, self.applied_at = journal.seq, journal.applied, journal.applied_at
         # Whose open queue has to find its dedup keys again: it was cut, or its policy may have
         # changed, even there and back.
         reopened: set[MailingId] = set()

@@ -88,6 +88,8 @@ class Restore:
             if invocation == mailing.invocation + 1:
                 queue.seen = dedup_keys(mailing, queue)
         state.calls.sort()
+        # What their last owner told of them, nobody knows.
+        state.unreported = dict.fromkeys(state.mailings)
         state.order_drains()
         state.recipients.finish_load(None if meta is None else (offset, meta))
         self._others.clear()
@@ -129,6 +131,7 @@ def _load_meta(state: PartitionState, meta: Record) -> None:
         raise NewerState(state.partition, meta["fold_version"], FOLD_VERSION)
     state.seq = meta["seq"]
     state.applied = meta["applied"]
+    state.applied_at = meta["applied_at"]
     state.topic_id = meta["topic_id"]
     state.partitions = meta["partitions"]
 

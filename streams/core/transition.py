@@ -16,14 +16,15 @@ from streams.core.errors import StateError
 from streams.core.events import Control, EventReader, Once, Trigger
 from streams.core.recipient_change import RecipientFold
 from streams.core.runs import fold_run
+from streams.core.statistic_rows import report
 from streams.core.trigger import acknowledge, apply_trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from schemas.framing import Framing
     from streams.core.effects import Replies
-    from streams.core.partition import PartitionState
+    from streams.core.partition import MailingId, PartitionState
 
 LogRecord = tuple[int, bytes | None, bytes | None, int]
 """(offset, key, value, log time in ms)"""
@@ -40,10 +41,10 @@ class Fold:
         self.state = state
         self._reader = EventReader(framing)
         self._framing = framing
-        codec = Codec(framing)
-        self._control = ControlFold(state, codec)
-        self._recipients = RecipientFold(state, codec)
-        self._calls = CallFold(state, codec)
+        self._codec = Codec(framing)
+        self._control = ControlFold(state, self._codec)
+        self._recipients = RecipientFold(state, self._codec)
+        self._calls = CallFold(state, self._codec)
 
     def learn_framing(self) -> None:
         """Look at the framing again, after it learnt a schema."""
@@ -100,10 +101,16 @@ class Fold:
                 detail = f"the fold raised {type(exc).__name__}"
                 self._bury(DeadLetter(offset, "FOLD_RAISED", detail, key, value), event, effects)
             state.applied = offset
+        if records and records[-1][0] == state.applied:
+            state.applied_at = records[-1][3]
 
     def drain(self, limit: int, effects: Effects) -> int:
         """Send at most *limit* messages of what was invoked; return how many."""
         return drain(self.state, limit, self._framing.prefixes[RECIPIENT_SEND], effects)
+
+    def report(self, idents: Iterable[MailingId], effects: Effects) -> None:
+        """Add the statistics of these mailings as they are after this transaction."""
+        report(self.state, self._codec, idents, effects)
 
     def seal(self, effects: Effects) -> None:
         """End the transaction's effects with what it changed as a whole."""

@@ -22,6 +22,7 @@ from streams.worker.invocations import InvocationTimer
 from streams.worker.retry import pauses
 from streams.worker.shipping import Outcome, Replier, Shipped, Shipper
 from streams.worker.source import Adoption, Chunk, Fetch, Membership, Source
+from streams.worker.statistics_pace import StatisticsPace
 from streams.worker.suspects import Suspects
 from streams.worker.transaction import Transaction
 
@@ -93,6 +94,9 @@ class Engine:
         self._wakeup = asyncio.Event()
         self._stopping = False
         self._timer = InvocationTimer(framing, self.replier.send_event, time.monotonic)
+        self._statistics = StatisticsPace(time.monotonic)
+        # Rows are due that no transaction may come to carry.
+        self._rows_due = False
         self.running = False
         # What the watchdog looks at: grows with everything folded, shipped, taken or given up.
         self.progress = 0
@@ -147,8 +151,11 @@ class Engine:
             self.running = False
 
     def tick(self) -> None:
-        """Invoke the mailings whose time has come."""
+        """Invoke the mailings whose time has come, and see to rows of statistics."""
         self._timer.tick(owned.fold.state for owned in self.owned.values())
+        if any(self._statistics.due(owned.fold.state) for owned in self.owned.values()):
+            self._rows_due = True
+            self._wakeup.set()
 
     async def _work(self) -> None:
         while not self._stopping:
@@ -179,6 +186,7 @@ class Engine:
             for chunk in taken.chunks:
                 await self._fold(chunk, taken)
         drained = self._drain()
+        self._report()
         if self._building is not None and self._may_ship():
             self._ship()
         return taken is not None or drained
@@ -294,11 +302,24 @@ class Engine:
             drained = True
         return drained
 
+    def _report(self) -> None:
+        """Let the transaction being built, or one of their own, carry the rows that are due."""
+        # Whether the transaction on its way takes them along is known when it is committed.
+        if not self._rows_due or self._shipping is not None or self._metadata is None:
+            return
+        self._rows_due = False
+        for owned in self.owned.values():
+            if self._statistics.due(owned.fold.state):
+                if self._building is None:
+                    self._building = Transaction(self._metadata)
+                self._building.part(owned.fold, owned.incarnation)
+
     def _ship(self) -> None:
         """Close the transaction being built and start to write it."""
         transaction, self._building = self._building, None
         assert transaction is not None  # noqa: S101 - callers looked
         for part in transaction.parts.values():
+            self._statistics.report(part)
             part.fold.seal(part.effects)
             part.applied = part.fold.state.applied
             transaction.offsets.append(self.source.stamped(part.fold.state))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
+from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE, STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,3 +86,8 @@ class WorkerSettings:
     def dead_letters(self) -> str:
         """The topic of events that could not be processed."""
         return self.topic_prefix + DEAD_LETTERS
+
+    @property
+    def statistics(self) -> str:
+        """The topic of mailings' counters."""
+        return self.topic_prefix + STATISTICS

@@ -162,6 +162,7 @@ class Shipper:
             produce_all(producer, sends, partition, part.effects.sends)
             for letter in part.effects.dead_letters:
                 self._produce_dead_letter(producer, partition, letter)
+            produce_all(producer, self._settings.statistics, partition, part.effects.statistics)
             records = part.effects.state
             produce_all(producer, state, partition, records, part.on_state_delivered)
 

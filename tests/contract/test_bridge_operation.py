@@ -20,6 +20,7 @@ from producers.bridge.errors import BridgeError
 from producers.bridge.resources import Resource
 from producers.contract import fields
 from producers.errors import LogUnavailable, NotAcknowledged
+from producers.mailing_statistics import StatisticsTable
 from tests.support.bridge import GOOD, TRIGGER, Bridge, StandIn, mailing, running, settings
 from tests.support.wait import eventually
 
@@ -143,7 +144,7 @@ def test_the_description_is_openapi_3_1(bridge: Bridge) -> None:
 
 
 def test_the_description_and_the_bridge_have_the_same_paths_and_verbs() -> None:
-    app = create_app(StandIn(), settings())
+    app = create_app(StandIn(), StatisticsTable(), settings())
     offered = {
         route.path: {verb.lower() for verb in route.app.handlers}
         for route in app.routes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from schemas.topics import ACK_PARTITIONS, ACKS, DEAD_LETTERS, LOG, SENDS, STATE
+from schemas.topics import ACK_PARTITIONS, ACKS, DEAD_LETTERS, LOG, SENDS, STATE, STATISTICS
 from streams.worker import engine
 from tests.simulation import seams
 from tests.simulation.broker import Broker
@@ -23,6 +23,7 @@ _TOPICS = {
     STATE: PARTITIONS,
     SENDS: PARTITIONS,
     DEAD_LETTERS: PARTITIONS,
+    STATISTICS: PARTITIONS,
     ACKS: ACK_PARTITIONS,
 }
 # A fair run takes some hundreds.

@@ -19,6 +19,7 @@ from producers.contract.entries import KnownEntry
 from producers.contract.receipts import AnswerPlace, Receipt, request_id_of
 from producers.control import Invocation, MailingView, PendingPage
 from producers.errors import ControlRefused, UnknownMailing, UnknownRecipient
+from producers.mailing_statistics import StatisticsTable
 from producers.recall import Recalled
 from producers.settings import ClientSettings
 from schemas.ids import identity
@@ -267,14 +268,17 @@ def settings(**changes: object) -> BridgeSettings:
 
 
 @contextmanager
-def running(client: StandIn | None = None, **changes: object) -> Iterator[Bridge]:
+def running(
+    client: StandIn | None = None, *, statistics: StatisticsTable | None = None, **changes: object
+) -> Iterator[Bridge]:
     """Run a bridge on a free port until the block ends."""
+    statistics = statistics or StatisticsTable()
     client = client or StandIn()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port: int = listener.getsockname()[1]
-        server = server_of(create_app(client, settings(**changes)))
+        server = server_of(create_app(client, statistics, settings(**changes)))
         thread = threading.Thread(
             target=lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop).run(
                 server.serve(sockets=[listener])

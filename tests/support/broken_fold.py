@@ -16,10 +16,10 @@ def main() -> None:
     """Run the command line."""
     apply_trigger = transition.apply_trigger
 
-    def broken(state: Any, trigger: Any, offset: int, key: bytes, effects: Any) -> None:
+    def broken(state: Any, trigger: Any, at: tuple[int, int], key: bytes, effects: Any) -> Any:
         if key == KEY:
             raise RuntimeError("a bug")
-        apply_trigger(state, trigger, offset, key, effects)
+        return apply_trigger(state, trigger, at, key, effects)
 
     transition.apply_trigger = broken
     # The loop for ordinary triggers has no bug: it leaves this one to the plain fold.

@@ -188,7 +188,7 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
     assert isinstance(recipients, MemoryRecipients)
     return {
         "seq": state.seq if with_seq else None,
-        "applied": state.applied,
+        "applied": (state.applied, state.applied_at),
         "place": (state.topic_id, state.partition, state.partitions),
         "mailings": {ident: asdict(mailing) for ident, mailing in state.mailings.items()},
         "queues": {

@@ -26,7 +26,7 @@ from streams.core import restore
 from streams.core.changelog import META_KEY
 from streams.core.errors import NewerState
 from streams.core.partition import FOLD_VERSION
-from tests.support.events import CODEC, defined, invoked, log_of, triggered
+from tests.support.events import CODEC, START_MS, defined, invoked, log_of, triggered
 from tests.support.folding import (
     HOME,
     PARTITIONS,
@@ -101,6 +101,7 @@ def test_the_last_record_of_a_transaction_says_how_far_the_state_goes() -> None:
         "topic_id": TOPIC_ID,
         "partitions": PARTITIONS,
         "fold_version": FOLD_VERSION,
+        "applied_at": START_MS + 7000,
     }
 
 
