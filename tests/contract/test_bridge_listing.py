@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Stack
 
+pytestmark = pytest.mark.embedded_will_do
+
 LIST = "/v3.7/mailing/list"
 NAMES = {1: "Spring", 2: "=HYPERLINK(1)", 3: "spring <sale>", 4: "\tTab", 5: "Autumn, 2025"}
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.support.processes import Running
     from tests.support.stack import Mailing, Stack
 
+pytestmark = pytest.mark.embedded_will_do
+
 KEYS = (f'"key-{number}"' for number in count())
 PEOPLE = json.dumps(
     [{"email": f"again{n}@example.com", "context": n} for n in range(5)] + [{"email": "nonsense"}]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Stack
 
+pytestmark = pytest.mark.embedded_will_do
+
 PATH = "/v3.7/recipient"
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Mailing, Stack
 
+pytestmark = pytest.mark.embedded_will_do
+
 ANNA = b'[{"email":"anna@example.com","smsContact":"+45 12 34 56 78"}]'
 BERTA = b'[{"email":"berta@example.com","smsContact":"+4512345678","smsSubscribed":false}]'
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mailing_trigger.cli import main
 from producers import ClientSettings, SyncTriggerClient
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.support.worker import Cluster
+
+pytestmark = pytest.mark.embedded_will_do
 
 
 def test_a_mailing_is_prepared_suspended_looked_into_and_closed(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.support.brokers import Broker
 
+pytestmark = pytest.mark.embedded_will_do
+
 EMAIL = "Ann@Example.com"
 
 

@@ -26,6 +26,8 @@ from tests.support.worker import MID, ORG, all_sent, until
 if TYPE_CHECKING:
     from tests.support.worker import Cluster
 
+pytestmark = pytest.mark.embedded_will_do
+
 EMAIL = "ada@example.com"
 HOME = partition_for(recipient_key(ORG, EMAIL), PARTITIONS)
 ELSEWHERE = (HOME + 1) % PARTITIONS

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.support.processes import Running
     from tests.support.worker import Cluster
 
+pytestmark = pytest.mark.embedded_will_do
+
 
 def deliver(cluster: Cluster, port: int, *flags: str, **more: str) -> Running:
     """Start a deliverer to the mail server at *port*."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from producers import TriggerClient
     from producers.recall import Recalled
     from tests.support.brokers import Broker
+
+pytestmark = pytest.mark.embedded_will_do
 
 
 def first_alone(name: str, event: dict[str, Any], message: Message) -> list[Reply]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from producers.settings import ClientSettings
 from producers.statistics_reader import StatisticsReader
 from schemas.topics import STATISTICS
@@ -16,6 +18,8 @@ from tests.support.worker import MID, ORG, all_sent, until
 
 if TYPE_CHECKING:
     from tests.support.worker import Cluster
+
+pytestmark = pytest.mark.embedded_will_do
 
 PEOPLE = [{"email": f"{number}@example.org"} for number in range(20)]
 
