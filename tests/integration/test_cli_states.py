@@ -10,8 +10,6 @@ from mailing_trigger.cli import main
 from producers import ClientSettings, SyncTriggerClient
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.support.worker import Cluster
 
 pytestmark = pytest.mark.embedded_will_do
