@@ -49,6 +49,8 @@ _DRAIN_SLICE = 1_000
 _RELEASE_S = 60.0
 # The shipper's own limits are shorter: 15 s to write. Whoever takes longer does not obey them.
 _SHIP_LIMIT_S = 20.0
+# Each shipper that is left behind keeps some five threads, eight files and 6 MiB.
+_MAX_ABANDONED = 8
 # Events in a registry's framing wait this long for it; the watchdog is a little slower.
 _REGISTRY_S = 45.0
 
@@ -79,6 +81,7 @@ class Engine:
         self.replier = Replier(settings, framing)
         self._new_shipper = partial(Shipper, settings, framing, self.replier, transactional_id)
         self._shipper = self._new_shipper()
+        self._abandoned = 0
         self.source = Source(settings, self, transactional_id)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ship")
         self._suspects = Suspects()
@@ -363,6 +366,13 @@ class Engine:
         old one might still do is refused by the broker.
         """
         log.warning("a transaction was neither written nor refused in %.0f s", _SHIP_LIMIT_S)
+        self._abandoned += 1
+        if self._abandoned >= _MAX_ABANDONED:
+            raise WorkerError(
+                f"{self._abandoned} transactions were neither written nor refused: "
+                "start the worker again, which frees what the client library holds on to; "
+                "when it goes on, look at the network to the brokers"
+            )
         self._thread.shutdown(wait=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ship")
         self._shipper = self._new_shipper()
