@@ -15,15 +15,16 @@ from msgspec import msgpack
 
 from streams.verify.beginning import Beginning
 from streams.verify.changelog import Table
+from streams.verify.consequences import Ack, Dead, Send
 from streams.verify.letters import ASIDE
-from streams.verify.model import Ack, Dead, Model, Send
+from streams.verify.model import Model
 from streams.verify.reading import DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streams.verify.model import Out
+    from streams.verify.consequences import Out
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Record, Records
 

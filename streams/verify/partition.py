@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from streams.verify.beginning import Beginning
 from streams.verify.changelog import Table
+from streams.verify.consequences import Copy, Dead, Send
 from streams.verify.letters import Letters
-from streams.verify.model import Copy, Dead, Model, Send
+from streams.verify.model import Model
 from streams.verify.reading import DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.report import Kind
 from streams.verify.sends import Sends

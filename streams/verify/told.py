@@ -11,7 +11,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.verify.model import SHOWN, Ack, Answer, Dead, PersonAnswer, digest
+from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer
+from streams.verify.model import SHOWN, digest
 from streams.verify.reading import ACKS, LOG
 from streams.verify.report import Kind
 

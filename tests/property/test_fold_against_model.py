@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from schemas.records import Outcome
-from streams.verify.model import COUNTERS, SHOWN, Ack, Answer, Dead, Model, PersonAnswer, Send
+from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer, Send
+from streams.verify.model import COUNTERS, SHOWN, Model
 from streams.verify.people import said
 from streams.verify.records import Records
 from tests.property.test_fold_properties import play

@@ -8,7 +8,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
-from streams.verify.model import COUNTERS, Ack, Answer, Dead, Model, Send
+from streams.verify.consequences import Ack, Answer, Dead, Send
+from streams.verify.model import COUNTERS, Model
 from streams.verify.people import said
 from streams.verify.records import Records
 from streams.worker.stamp import Stamp
@@ -16,7 +17,7 @@ from tests.simulation.consumer import LOG_TIME_MS
 from tests.simulation.workload import PARTITIONS, TOO_LARGE
 
 if TYPE_CHECKING:
-    from streams.verify.model import Out
+    from streams.verify.consequences import Out
     from tests.simulation.broker import Record
     from tests.simulation.world import World
 
