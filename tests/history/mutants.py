@@ -147,9 +147,9 @@ def _with_keys(key_of: Callable[[Any, bytes], bytes]) -> None:
         __hash__ = None  # type: ignore[assignment]
 
     def triggering(
-        state: Any, mailing: Any, event: Any, offset: int, key: bytes, effects: Any
-    ) -> None:
-        by_address(state, mailing, event, offset, key_of(event, key), effects)
+        state: Any, mailing: Any, event: Any, at: tuple[int, int], key: bytes, effects: Any
+    ) -> Any:
+        return by_address(state, mailing, event, at, key_of(event, key), effects)
 
     trigger._trigger_by_address = triggering
     trigger.partition_for = lambda *_: Home()  # type: ignore[assignment,return-value]
@@ -251,10 +251,10 @@ def _restores_what_was_aborted() -> None:
 
 @_mutant("now and then two IDs of one call change places")
 def _swaps_two_ids() -> None:
-    acknowledge, apply, numbers = trigger.acknowledge, Fold.apply, count(1)
+    acknowledge, apply, numbers = transition.acknowledge, Fold.apply, count(1)
     held: list[tuple[Any, ...]] = []
 
-    def swapping(effects: Any, event: Any, outcome: Any, rid: bytes = trigger._NO_RID) -> None:
+    def swapping(effects: Any, event: Any, outcome: Any, rid: bytes = trigger.NO_RID) -> None:
         if held:
             first = held.pop()
             if first[0] is effects and first[1].head.request == event.head.request:
@@ -272,7 +272,7 @@ def _swaps_two_ids() -> None:
         if held:
             acknowledge(*held.pop())
 
-    trigger.acknowledge = swapping
+    transition.acknowledge = swapping
     Fold.apply = applying  # type: ignore[method-assign]
 
 
