@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-REQUIRE = "MAILING_TRIGGER_TESTS_REQUIRE"
+# Not named like settings, which are forgotten before xdist starts its workers.
+REQUIRE = "TESTS_REQUIRE"
 # Set where a missing broker or engine is a failure, not a reason to skip.
 REQUIRED = bool(os.environ.get(REQUIRE))
 DEFAULT_IMAGE = "apache/kafka:4.1.1"
-KAFKA_IMAGE = os.environ.get("MAILING_TRIGGER_KAFKA_IMAGE", DEFAULT_IMAGE)
+KAFKA_IMAGE = os.environ.get("TESTS_KAFKA_IMAGE", DEFAULT_IMAGE)
 
 
 def forget_settings() -> None:
