@@ -99,7 +99,7 @@ def test_security_comes_from_the_file_and_is_overruled_by_variables(tmp_path: Pa
     )
     env = {
         "MAILING_TRIGGER_KAFKA_SASL_PASSWORD": SECRET,
-        "TESTS_KAFKA_IMAGE": "not a property of a connection",
+        "MAILING_TRIGGER_KAFKA_IMAGE": "not a property of a connection",
     }
 
     assert load({}, config=path, environ=env).kafka == {
