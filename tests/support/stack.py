@@ -108,9 +108,11 @@ class Mailing:
         answer = self.stack.http.post("/v3.7/mailing/invoke", params=self.params)
         assert answer.status_code == httpx.codes.OK, answer.text
         eventually(lambda: self.counters()["pending"] == 0)
-        sent = self.counters()["sent"]
-        # The counter is ahead of the transaction that makes a send visible.
-        return eventually(lambda: self._sends(at_least=sent)).sends
+        counters = self.counters()
+        # Counters are ahead of the transactions that make sends visible. `sent` counts messages,
+        # of which each has a send a channel.
+        sends = counters["emails"] + counters["sms"]
+        return eventually(lambda: self._sends(at_least=sends)).sends
 
     def _sends(self, *, at_least: int) -> _Found | None:
         sends = [send for send in self.stack.sends() if send["mid"] == self.mid]
