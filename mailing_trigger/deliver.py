@@ -13,7 +13,6 @@ from jinja2 import FileSystemLoader, PackageLoader
 from mailing_trigger.adapters import delivery_settings
 from mailing_trigger.delivery.deliverer import Deliverer
 from mailing_trigger.delivery.handover import Handover
-from mailing_trigger.delivery.message import Channel
 from mailing_trigger.delivery.outage import Outage
 from mailing_trigger.delivery.outlet import outlet_at
 from mailing_trigger.delivery.rendering import Renderer
@@ -22,6 +21,7 @@ from mailing_trigger.errors import CommandError
 from mailing_trigger.logs import configure
 from schemas.codec import Codec
 from schemas.framing import Framing
+from schemas.records import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

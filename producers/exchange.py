@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from producers.calls import Calls
 from producers.contract.receipts import AnswerPlace
-from producers.errors import LogUnavailable
+from producers.errors import LogUnavailable, NotAcknowledged
 from producers.log import LogWriter, never_sent
 from producers.log_shape import LogShape
+from producers.outgoing import Slice
 from producers.recall import Recall
 from producers.replies import Replies
 from producers.startup import log_partitions
+from producers.waiting import Waiting
 from producers.wire import open_wire
 from schemas.topics import ACK_PARTITIONS
 
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from producers.log import Event
-    from producers.outgoing import Slice
     from producers.settings import ClientSettings
-    from producers.waiting import Waiting
     from schemas.codec import Codec
 
 START_TIMEOUT_S = 10.0
@@ -150,6 +150,19 @@ class Exchange:
                 await waiting.done()
             finally:
                 timer.cancel()
+
+    async def ask(self, request_id: str, index: int, partition: int, event: Event) -> Any:
+        """Produce one event, and return what its partition answers under *index*.
+
+        LogUnavailable, or NotAcknowledged when nobody answers in time.
+        """
+        waiting: Waiting[Any] = Waiting([index])
+        await self.run(request_id, waiting, [Slice([(partition, [event])])])
+        if waiting.undelivered:
+            raise unavailable(waiting)
+        if waiting.missing:
+            raise NotAcknowledged(answered=0, expected=1)
+        return waiting.answers[index]
 
     def _produce(self, piece: Slice, *, report: bool) -> None:
         """Put events into the outbox, which goes to the producer when the loop comes round again.

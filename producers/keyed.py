@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from producers.contract.entries import KnownEntry
-from producers.errors import ClientError, KeyReused, NotAcknowledged, Overloaded
+from producers.errors import ClientError, KeyReused, Overloaded
 from producers.events import Begun, check_mailing
-from producers.exchange import unavailable
-from producers.outgoing import Slice
-from producers.waiting import Waiting
 from schemas.calls import DIGEST_BYTES, MAX_KEY_CHARS, call_key
 from schemas.partition import partition_for
 from schemas.records import CALL_BEGUN, CallOutcome
@@ -47,13 +44,7 @@ async def begin(
         "count": len(call.entries),
     }
     value = exchange.codec.encode(CALL_BEGUN, event)
-    waiting: Waiting[dict[str, Any]] = Waiting([home])
-    await exchange.run(request_id, waiting, [Slice([(home, [(log_key, value)])])])
-    if waiting.undelivered:
-        raise unavailable(waiting)
-    if waiting.missing:
-        raise NotAcknowledged(answered=0, expected=1)
-    answer = waiting.answers[home]
+    answer = await exchange.ask(request_id, home, home, (log_key, value))
     outcome = CallOutcome[answer["outcome"]]
     if outcome is CallOutcome.OTHER_CALL:
         raise KeyReused("the idempotency key was used for another call within the last day")

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from producers.contract.changes import address_fixed
 from producers.contract.errors import Code, EntryError
-from producers.errors import NotAcknowledged, RecipientRefused, UnknownRecipient
+from producers.errors import RecipientRefused, UnknownRecipient
 from producers.events import check_mailing
-from producers.exchange import unavailable
-from producers.outgoing import Slice
-from producers.waiting import Waiting
 from schemas.ids import partition_of_rid, recipient_key, rid_key
 from schemas.partition import partition_for
 from schemas.records import RECIPIENT_CHANGED, RECIPIENT_QUERIED, RecipientOutcome, Status
@@ -82,13 +79,7 @@ class RecipientCalls:
         value = exchange.codec.encode(name, record)
         if len(value) > MAX_EVENT_BYTES:
             raise _refused(RecipientOutcome.TOO_LARGE)
-        waiting: Waiting[dict[str, Any]] = Waiting([0])
-        await exchange.run(request_id, waiting, [Slice([(partition, [(key, value)])])])
-        if waiting.undelivered:
-            raise unavailable(waiting)
-        if waiting.missing:
-            raise NotAcknowledged(answered=0, expected=1)
-        answer = waiting.answers[0]
+        answer = await exchange.ask(request_id, 0, partition, (key, value))
         outcome = RecipientOutcome[answer["outcome"]]
         if outcome is RecipientOutcome.UNKNOWN_RECIPIENT:
             raise UnknownRecipient(orgid=orgid)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailing_trigger.commands import options
 
+# typer reads its members when the command runs.
+from mailing_trigger.dead_letters.letter_state import LetterState  # noqa: TC001
+
 if TYPE_CHECKING:
     from mailing_trigger.dead_letters.choosing import Choice
-    from mailing_trigger.dead_letters.letters import LetterState
-
-
-class State(StrEnum):
-    """What became of a letter, as typed on a command line."""
-
-    OPEN = "open"
-    REDRIVEN = "redriven"
-    DROPPED = "dropped"
 
 
 Places = Annotated[
@@ -61,7 +54,8 @@ def list_(
     partition: Partition = None,
     since: Since = None,
     state: Annotated[
-        State | None, typer.Option("--state", help="Only what is still to be done, or was done.")
+        LetterState | None,
+        typer.Option("--state", help="Only what is still to be done, or was done."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array instead of lines.")
@@ -78,11 +72,9 @@ def list_(
     Example: mailing-trigger dead-letters list --state open --since 7d
              mailing-trigger dead-letters list --reason FOLD_RAISED --json | jq length
     """
-    from mailing_trigger.dead_letters.letters import LetterState  # noqa: PLC0415
     from mailing_trigger.dead_letters.running import show_list  # noqa: PLC0415
 
-    wanted = LetterState(state) if state else None
-    choice = _choice(reason, partition, since, state=wanted)
+    choice = _choice(reason, partition, since, state=state)
     show_list(options.settings_of(ctx), choice, as_json=as_json)
 
 

@@ -89,10 +89,8 @@ def define(
     \b
     Example: mailing-trigger mailings define --orgid 2 --mid 1 --name Welcome --interval 15
     """
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         # The wire has the names of the choices, the command line their spelling.
         view = client.define(
             orgid,
@@ -121,14 +119,12 @@ def list_(
     """
     from rich.table import Table  # noqa: PLC0415
 
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
     from mailing_trigger.output import console, say  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False)
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in {"name", "state"} else "right")
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         after = 0
         while page := client.mailings(orgid, after_mid=after, limit=PAGE):
             for view in page:
@@ -153,10 +149,8 @@ def show(
     \b
     Example: mailing-trigger mailings show --orgid 2 --mid 1
     """
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         _print(client.mailing(orgid, mid))
 
 
@@ -173,12 +167,10 @@ def pending(
     \b
     Example: mailing-trigger mailings pending --orgid 2 --mid 1
     """
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
     from producers.contract.mailing_calls import FIRST  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         after: Place | None = FIRST
         while after is not None:
             page = client.pending(orgid, mid, after=after)
@@ -200,11 +192,9 @@ def invoke(
     \b
     Example: mailing-trigger invoke --orgid 2 --mid 1
     """
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         invocation = client.invoke(orgid, mid)
     say(f"mailing {mid} is invoked: {invocation.messages} messages")
 

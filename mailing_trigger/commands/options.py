@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mailing_trigger.settings import ABOUT, CONFIG_FILE, Settings, load
+
+if TYPE_CHECKING:
+    from producers.sync import SyncTriggerClient
 
 
 def _flag(name: str, metavar: str | None) -> Any:
@@ -59,3 +62,11 @@ Mid = Annotated[int, typer.Option("--mid", metavar="N", min=1, max=2**53 - 1, he
 def settings_of(ctx: typer.Context) -> Settings:
     """Return the settings of this run: the command's flags come first."""
     return load(ctx.params, config=ctx.params.get("config"))
+
+
+def client_of(ctx: typer.Context) -> SyncTriggerClient:
+    """Return a client of the log for this run, which connects when it is entered."""
+    from mailing_trigger.adapters import client_settings  # noqa: PLC0415 - help must not wait for it
+    from producers.sync import SyncTriggerClient  # noqa: PLC0415 - as above
+
+    return SyncTriggerClient(client_settings(settings_of(ctx)))

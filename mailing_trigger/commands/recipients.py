@@ -92,12 +92,10 @@ def _recipient(
     email: str | None,
     fields: dict[str, object],
 ) -> RecipientView:
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
     if (rid is None) == (email is None):
         raise typer.BadParameter("name the recipient by --rid or by --email")
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         if fields:
             return client.change_recipient(orgid, fields, rid=rid, email=email)
         return client.recipient(orgid, rid=rid, email=email)

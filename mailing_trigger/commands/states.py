@@ -88,10 +88,8 @@ def finish(
 
 
 def _step(ctx: typer.Context, step: Callable[[SyncTriggerClient], MailingView]) -> None:
-    from mailing_trigger.adapters import client_settings  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
-    from producers.sync import SyncTriggerClient  # noqa: PLC0415
 
-    with SyncTriggerClient(client_settings(options.settings_of(ctx))) as client:
+    with options.client_of(ctx) as client:
         view = step(client)
     say(f"mailing {view.mid} is {view.state.lower()}: {view.pending} waiting, {view.sent} sent")

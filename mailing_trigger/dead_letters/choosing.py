@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mailing_trigger.dead_letters.letters import LetterState, Place
+from mailing_trigger.dead_letters.letters import Place
 from mailing_trigger.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mailing_trigger.dead_letters.letter_state import LetterState
     from mailing_trigger.dead_letters.letters import Letter
 
 _PLACE = re.compile(r"(\d{1,4}):(\d{1,18})")

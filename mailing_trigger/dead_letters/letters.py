@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mailing_trigger.dead_letters.letter_state import LetterState
 from schemas.codec import read
 from schemas.errors import BadRecord, WireError
 from schemas.ids import partition_of_rid
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 
     from schemas.codec import Codec
     from streams.verify.reading import Raw
-
-
-class LetterState(StrEnum):
-    """What became of a letter."""
-
-    OPEN = "open"
-    REDRIVEN = "redriven"
-    DROPPED = "dropped"
 
 
 class Place(NamedTuple):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from mailing_trigger.adapters import broker_of
-from mailing_trigger.dead_letters.letters import LetterState, letters_of
+from mailing_trigger.dead_letters.letter_state import LetterState
+from mailing_trigger.dead_letters.letters import letters_of
 from mailing_trigger.dead_letters.settling import Settler
 from mailing_trigger.dead_letters.showing import COLUMNS, fate, row, summary, whole
 from mailing_trigger.output import console, say

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from mailing_trigger.delivery.errors import Later, Refused
 from mailing_trigger.delivery.handover import Underway
-from mailing_trigger.delivery.message import Channel, send_of
+from mailing_trigger.delivery.message import send_of
 from mailing_trigger.delivery.source import RELEASE_S, Source
 from schemas.errors import UnknownFraming, WireError
+from schemas.records import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from mailing_trigger.delivery.errors import Unavailable
 from mailing_trigger.delivery.mail import compose
-from mailing_trigger.delivery.message import Channel
 from mailing_trigger.delivery.webhook import body_of
+from schemas.records import Channel
 
 if TYPE_CHECKING:
     from email.headerregistry import Address

@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from schemas.records import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OF_THE_MESSAGE = frozenset({"send_id", "orgid", "mid", "invocation", "rid", "channel", "context"})
-
-
-class Channel(StrEnum):
-    """By what a recipient is reached."""
-
-    EMAIL = "EMAIL"
-    SMS = "SMS"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -15,7 +15,8 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailing_trigger.delivery.errors import Refused
-from mailing_trigger.delivery.message import Channel, Content, value_of
+from mailing_trigger.delivery.message import Content, value_of
+from schemas.records import Channel
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader

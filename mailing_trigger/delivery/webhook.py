@@ -9,8 +9,8 @@ import httpx
 import msgspec
 
 from mailing_trigger.delivery.errors import Later, Refused, Unavailable
-from mailing_trigger.delivery.message import Channel
 from mailing_trigger.delivery.settings import AT_ONCE
+from schemas.records import Channel
 
 if TYPE_CHECKING:
     from mailing_trigger.delivery.message import Content, Send

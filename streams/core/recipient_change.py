@@ -23,7 +23,7 @@ from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.messages import PROFILE, with_fields
 from streams.core.recipients import dates_of, pack, unpack
 from streams.core.suppression import suppress, take_sms_out
-from streams.core.trigger import check_key
+from streams.core.trigger import check_key, owner_of
 
 if TYPE_CHECKING:
     from schemas.codec import Codec, Record
@@ -61,15 +61,12 @@ class RecipientFold:
         self._answer(event, effects, RecipientOutcome.FAILED)
 
     def _owner(self, event: Record, key: bytes) -> bytes | None:
-        """Return the log key of the recipient that is meant, if this organisation may have it."""
+        """Return the log key of the recipient that is meant; None: nobody of the organisation."""
         if not event["rid"]:
             if partition_for(key, self._state.partitions) != self._state.partition:
                 raise BadRecord("NOT_HOME", "the record is not on its key's partition")
             return key
-        owner = self._state.recipients.key_of(event["rid"])
-        # Another organisation's recipient answers like nobody's: rids can be guessed.
-        ours = owner is not None and owner.startswith(b"%d:" % event["orgid"])
-        return owner if ours else None
+        return owner_of(self._state, event["orgid"], event["rid"])
 
     def _change(
         self, event: Record, key: bytes, found: bytes, log_time_ms: int, effects: Effects

@@ -66,6 +66,13 @@ def check_key(state: PartitionState, orgid: int, rid: int, email: str, key: byte
         raise BadRecord("FOREIGN_KEY", "the record's key is not that of its recipient")
 
 
+def owner_of(state: PartitionState, orgid: int, rid: int) -> bytes | None:
+    """Return the log key of the recipient with *rid*, if this organisation may have it."""
+    key = state.recipients.key_of(rid)
+    # Another organisation's recipient answers like nobody's: rids can be guessed.
+    return key if key is not None and key.startswith(b"%d:" % orgid) else None
+
+
 def _refusal(mailing: Mailing) -> Outcome | None:
     if mailing.type != API_TRIGGERED:
         return Outcome.NOT_TRIGGERED
@@ -111,10 +118,9 @@ def _trigger_by_address(
 def _trigger_by_rid(
     state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int
 ) -> Judged:
-    key = state.recipients.key_of(trigger.head.rid)
+    key = owner_of(state, trigger.head.orgid, trigger.head.rid)
     found = state.recipients.get(key) if key is not None else None
-    # Another organisation's recipient answers like nobody's: rids can be guessed.
-    if key is None or found is None or not key.startswith(b"%d:" % trigger.head.orgid):
+    if found is None:
         return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
     if trigger.head.email and identity(trigger.head.email) != identity(email_of(stored_of(found))):
         return _reject(state, mailing, Outcome.EMAIL_MISMATCH)

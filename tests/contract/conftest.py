@@ -1,4 +1,4 @@
-"""The whole system, once for all tests that ask for it."""
+"""The whole system, once for all tests that ask for it, and a bridge alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import bridge as bridges
 from tests.support import stack as stacks
 from tests.support.topics import remove_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.bridge import Bridge
     from tests.support.brokers import Broker
     from tests.support.stack import Stack
 
@@ -23,3 +25,17 @@ def stack(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with stacks.running(kafka.bootstrap_servers, folder, ack_timeout_s=30) as started:
         yield started
     remove_topics(kafka.bootstrap_servers, started.cluster.prefix)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Bridge]:
+    """A bridge before a stand-in for the log, once a module."""
+    with bridges.running() as started:
+        yield started
+
+
+@pytest.fixture
+def bridge(shared: Bridge) -> Bridge:
+    """The module's bridge, which remembers nothing of the test before."""
+    shared.client.forget()
+    return shared

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,24 +17,9 @@ from producers.errors import (
 from schemas.records import ControlOutcome
 from tests.support.bridge import GOOD, SEED_BODY, TRIGGER, Bridge, StandIn, running
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 VERBS = ("PUT", "POST")
 PATHS = ("/v3.7/mailing/trigger", "/v3.5/mailing/trigger", "/v1.0/mailing/trigger")
 QUERY = "?orgid=2&mid=1"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Bridge]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def bridge(shared: Bridge) -> Bridge:
-    shared.client.forget()
-    return shared
 
 
 def test_the_seeds_own_call_is_answered_with_one_id(bridge: Bridge) -> None:

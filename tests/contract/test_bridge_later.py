@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from producers.errors import LogUnavailable, Overloaded
@@ -11,23 +9,8 @@ from producers.recall import Recalled
 from schemas.records import Outcome
 from tests.support.bridge import GOOD, TRIGGER, Bridge, StandIn, running
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 LATER = {"Prefer": "respond-async"}
 ADDRESS = "/v3.7/mailing/trigger/2-0123456789abcdef0.3.70.2.3"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Bridge]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def bridge(shared: Bridge) -> Bridge:
-    shared.client.forget()
-    return shared
 
 
 def test_a_caller_who_does_not_wait_is_told_where_the_answer_will_be(bridge: Bridge) -> None:

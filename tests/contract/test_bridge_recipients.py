@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +13,6 @@ from producers.errors import NotAcknowledged, RecipientRefused
 from producers.recipients import RecipientView
 from schemas.records import Status
 from tests.support.bridge import Bridge, StandIn, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PATH = "/v3.7/recipient"
 BY_RID = f"{PATH}?orgid=2&rid=1024"
@@ -54,12 +51,6 @@ DOCUMENT = {
     "createdDate": "2026-11-26T08:00:00.123Z",
     "modifiedDate": "2026-11-26T08:00:00.123Z",
 }
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Bridge]:
-    with running() as started:
-        yield started
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from mailing_trigger.dead_letters.choosing import Choice, places_of, since_ms
+from mailing_trigger.dead_letters.letter_state import LetterState
 from mailing_trigger.dead_letters.letters import (
     Letter,
-    LetterState,
     Place,
     decode,
     home_of,
