@@ -35,6 +35,7 @@ def main() -> int:
     peers.add_argument("names", nargs="*", choices=[[], *CONTESTANTS])
     recovery = commands.add_parser("recovery", help="time without answers when a worker ends")
     recovery.add_argument("--times", type=int, default=5)
+    recovery.add_argument("--recipients", type=int, default=1_000_000, help="known before it")
     again = commands.add_parser("round", help="one round, as a run printed it")
     again.add_argument("--seconds", type=float, default=0.0)
     again.add_argument("--processes", type=int, default=16)
@@ -62,7 +63,7 @@ def main() -> int:
     if asked.command == "peers":
         return not runs.compare(directory, asked.names)
     if asked.command == "recovery":
-        return runs.recovery(directory, asked.times)
+        return runs.recovery(directory, asked.times, asked.recipients)
     plan = Plan(
         seed=asked.seed or "1",
         seconds=asked.seconds,

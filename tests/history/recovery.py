@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PROBE_EVERY_S = 0.02
 _WAITS_S = 60.0
+_RECIPIENTS_S = 600.0
 
 
 @dataclass(slots=True)
@@ -44,14 +45,17 @@ class Probes:
             await asyncio.sleep(_PROBE_EVERY_S)
 
 
-def measure(broker: Proxied, directory: Path, *, times: int, session_s: float) -> dict[str, Any]:
+def measure(
+    broker: Proxied, directory: Path, *, times: int, session_s: float, recipients: int
+) -> dict[str, Any]:
     """Return the seconds from each kill, and each stop, to the last partition's first answer."""
     directory.mkdir(parents=True, exist_ok=True)
     with system.running(broker, directory, session_s=session_s) as running:
-        return asyncio.run(_story(running, times)) | {"session_s": session_s}
+        measured = asyncio.run(_story(running, times, recipients))
+    return measured | {"session_s": session_s, "recipients": recipients}
 
 
-async def _story(running: System, times: int) -> dict[str, Any]:
+async def _story(running: System, times: int, recipients: int) -> dict[str, Any]:
     settings = ClientSettings(
         running.cluster.bootstrap_servers,
         topic_prefix=running.cluster.prefix,
@@ -60,6 +64,7 @@ async def _story(running: System, times: int) -> dict[str, Any]:
     found: dict[str, list[float]] = {"kill": [], "stop": []}
     async with TriggerClient(settings) as client:
         await client.define(ORG, MID, name="A mailing", interval_s=0)
+        await _know(client, recipients)
         probes = Probes(client)
         calls = [
             asyncio.create_task(probes.call(partition, email))
@@ -77,6 +82,19 @@ async def _story(running: System, times: int) -> dict[str, Any]:
         how: {"median_s": sorted(all_s)[len(all_s) // 2], "longest_s": max(all_s), "all_s": all_s}
         for how, all_s in found.items()
     }
+
+
+async def _know(client: TriggerClient, recipients: int) -> None:
+    """Trigger that many new recipients, and mail them."""
+    people = ({"email": f"person{number}@example.org"} for number in range(recipients))
+    async for answer in client.trigger_many(orgid=ORG, mid=MID, recipients=people):
+        assert answer.error is None, answer.error
+    await client.invoke(ORG, MID)
+    await until(lambda: _nothing_waits(client), within_s=_RECIPIENTS_S)
+
+
+async def _nothing_waits(client: TriggerClient) -> bool:
+    return not (await client.mailing(ORG, MID)).pending
 
 
 async def _without(probes: Probes, place: Place, how: str) -> float:

@@ -117,12 +117,13 @@ def compare(directory: Path, names: Sequence[str]) -> bool:
     return all(each.kept for name, each in found.items() if name == peers.OURS)
 
 
-def recovery(directory: Path, times: int) -> int:
+def recovery(directory: Path, times: int, recipients: int) -> int:
     """Print how long partitions are without answers when their worker ends."""
     with broker_in(directory / "broker") as broker:
         for session_s in (3.0, 6.0):
             place = directory / f"session-{session_s:g}"
-            print(json.dumps(measure(broker, place, times=times, session_s=session_s)))
+            found = measure(broker, place, times=times, session_s=session_s, recipients=recipients)
+            print(json.dumps(found), flush=True)
     return 0
 
 
