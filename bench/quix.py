@@ -9,7 +9,8 @@ import venv
 from pathlib import Path
 
 VERSION = "3.28.1"
-_PACKAGES = (f"quixstreams=={VERSION}", "fastavro", "avro", "murmurhash2")
+# `librt` is what our compiled modules ask for, of which the peer uses those that take events apart.
+_PACKAGES = (f"quixstreams=={VERSION}", "fastavro", "avro", "murmurhash2", "librt>=0.16,<0.18")
 _WITHIN_S = 300.0
 
 
