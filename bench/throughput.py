@@ -47,11 +47,13 @@ def one_core_warm(broker: Broker, tell: Callable[[str], None], *, full: bool) ->
 
 
 def rocksdb(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
-    """The same with RocksDB."""
+    """The same with RocksDB; stock Faust with its table in memory, which is its faster one."""
     chosen = [
         contestants.WORKER_ROCKSDB,
         contestants.KS_ONCE_ROCKSDB,
         contestants.KS_LEAST_ROCKSDB,
+        contestants.QUIX,
+        contestants.STOCK_FAUST,
     ]
     return _all_of_it("The same with RocksDB", chosen, broker, tell, full=full)
 

@@ -91,14 +91,16 @@ def check_topics(
     return problems
 
 
-def topic_shapes(client: AdminClient, names: list[str]) -> dict[str, TopicShape]:
+def topic_shapes(
+    client: AdminClient, names: list[str], *, within_s: float = _WAIT_S
+) -> dict[str, TopicShape]:
     """Return the shape of each topic that exists."""
     shapes = {}
     try:
-        described = client.describe_topics(TopicCollection(names), request_timeout=_WAIT_S)
+        described = client.describe_topics(TopicCollection(names), request_timeout=within_s)
         for name, future in described.items():
             try:
-                topic = future.result(_WAIT_S)
+                topic = future.result(within_s)
             except KafkaException as exc:
                 if exc.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
@@ -106,6 +108,8 @@ def topic_shapes(client: AdminClient, names: list[str]) -> dict[str, TopicShape]
             shapes[name] = TopicShape(str(topic.topic_id), len(topic.partitions))
     except KafkaException as exc:
         raise AdminError(f"the topics could not be read: {_why(exc)}") from exc
+    except TimeoutError as exc:
+        raise AdminError(f"the topics could not be read: no answer in {within_s:g} s") from exc
     return shapes
 
 

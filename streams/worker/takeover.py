@@ -156,7 +156,7 @@ class Takeover:
         self, partition: int, committed: Committed, still_ours: Callable[[], bool]
     ) -> PartitionState:
         settings = self._settings
-        shapes = topic_shapes(self._admin, [settings.log, settings.state])
+        shapes = topic_shapes(self._admin, [settings.log, settings.state], within_s=_ASK_S)
         log_shape, state_shape = shapes[settings.log], shapes[settings.state]
         if log_shape.partitions != state_shape.partitions:
             raise TakeoverRefused(
@@ -187,7 +187,8 @@ class Takeover:
         offset to where the log starts now.
         """
         name = self._settings.log
-        check_shape(name, topic_shapes(self._admin, [name])[name], state)
+        shape = topic_shapes(self._admin, [name], within_s=_ASK_S)[name]
+        check_shape(name, shape, state)
         end = self._offset(state.partition, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         if end <= state.applied:
             raise TakeoverRefused(
