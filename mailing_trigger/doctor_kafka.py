@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from mailing_trigger.adapters import broker_of, quiet, worker_settings
 from mailing_trigger.errors import CommandError
 from mailing_trigger.findings import Finding, cause_and_cure, fail, ok, warn
-from schemas.topics import LOG
 from streams.worker.admin import AdminError, check_topics
+from streams.worker.kafka import offsets_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from mailing_trigger.settings import Settings
+    from streams.worker.settings import WorkerSettings
 
 ANSWER_WITHIN_S = 10.0
 MANY_BEHIND = 100_000
@@ -77,9 +78,10 @@ def _topics(settings: Settings, servers: str) -> Generator[Finding, None, list[s
 
 def _workers(settings: Settings, admin: AdminClient) -> Iterator[Finding]:
     try:
-        group = worker_settings(settings).group_id
+        worker = worker_settings(settings)
+        group = worker.group_id
         members = _members(admin, group)
-        behind = _behind(admin, settings, group)
+        behind = _behind(admin, worker)
     except KafkaException as exc:
         yield fail(
             "workers", f"the group cannot be read ({exc.args[0].str()})", "see the broker's log"
@@ -103,14 +105,16 @@ def _members(admin: AdminClient, group: str) -> int:
         return 0  # a group that nobody has joined yet is an error to the broker
 
 
-def _behind(admin: AdminClient, settings: Settings, group: str) -> int:
+def _behind(admin: AdminClient, worker: WorkerSettings) -> int:
     """Return how many events of the log no worker has finished."""
-    topic = settings.topic_prefix + LOG
+    topic = worker.log
     numbers = admin.list_topics(topic, timeout=ANSWER_WITHIN_S).topics[topic].partitions
     places = [TopicPartition(topic, number) for number in numbers]
-    asked = [ConsumerGroupTopicPartitions(group, places)]
-    groups = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_WITHIN_S)
-    done = groups[group].result(ANSWER_WITHIN_S).topic_partitions
+    consumer = offsets_consumer(worker, stable=False)
+    try:
+        done = consumer.committed(places, ANSWER_WITHIN_S)
+    finally:
+        consumer.close()
     newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     ends = admin.list_offsets(dict.fromkeys(places, newest))
     last = {place.partition: end.result(ANSWER_WITHIN_S).offset for place, end in ends.items()}

@@ -20,8 +20,8 @@ Config = dict[str, Any]
 # A transaction whose owner died holds back every reader for this long, unless its successor
 # fences it, which it does; a live one commits in milliseconds, on a broker in trouble in seconds.
 TRANSACTION_TIMEOUT_S = 30.0
-# A member hears of a rebalance by its next heartbeat, and a cooperative one takes two: at a third of
-# the session, as is usual, a worker that stops in good order left its partitions alone for 4 s.
+# A member hears of a rebalance by its next heartbeat, and a cooperative one takes two: at a third
+# of the session, as is usual, a worker that stops in good order left its partitions alone for 4 s.
 _HEARTBEAT_MS = 500
 
 
@@ -73,6 +73,23 @@ def state_consumer(settings: WorkerSettings) -> Consumer:
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 200_000,
+        }
+    )
+
+
+def offsets_consumer(settings: WorkerSettings, *, stable: bool) -> Consumer:
+    """Return a consumer that is asked for the group's offsets, and never joins it.
+
+    *stable* waits for an open transaction that is about to commit others. Not the administration
+    client: librdkafka 2.16's, asked so, ends the process when its broker coordinates the group no
+    more (confluentinc/librdkafka#5040).
+    """
+    return Consumer(
+        _base(settings, "offsets")
+        | {
+            "group.id": settings.group_id,
+            "isolation.level": "read_committed" if stable else "read_uncommitted",
+            "enable.auto.commit": False,
         }
     )
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -26,7 +25,12 @@ from streams.core.restore import Restore
 from streams.store.errors import StoreClosed, StoreUnfit
 from streams.worker.admin import topic_shapes
 from streams.worker.errors import TakeoverAbandoned, TakeoverRefused
-from streams.worker.kafka import admin_client, fencing_producer, state_consumer
+from streams.worker.kafka import (
+    admin_client,
+    fencing_producer,
+    offsets_consumer,
+    state_consumer,
+)
 from streams.worker.restoring import check_kept, read_changelog
 from streams.worker.shape import check_shape
 from streams.worker.stamp import Stamp
@@ -62,8 +66,8 @@ class Takeover:
         """*transactional_id* is this process's own."""
         self._settings = settings
         self._transactional_id = transactional_id
-        self._admin = admin_client(settings)
         self._tables = Tables(settings)
+        self.reconnect()
 
     def close(self, partition: int) -> None:
         """Let go of the partition's table, which is not used any more."""
@@ -72,6 +76,8 @@ class Takeover:
     def reconnect(self) -> None:
         """Ask with a new client: one that lived through a broker's restart may never answer."""
         self._admin = admin_client(self._settings)
+        self._offsets = offsets_consumer(self._settings, stable=False)
+        self._stable_offsets = offsets_consumer(self._settings, stable=True)
 
     def run(self, partition: int, still_ours: Callable[[], bool]) -> PartitionState:
         """Return the partition's state; delivery goes on at ``applied + 1``.
@@ -116,7 +122,8 @@ class Takeover:
             try:
                 return self._committed(partition, stable=True)
             except KafkaException as exc:
-                if exc.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
+                # The client asks again itself while a transaction is open.
+                if exc.args[0].code() != KafkaError._TIMED_OUT:  # noqa: SLF001 - its public name
                     raise
                 if time.monotonic() > deadline:
                     raise TakeoverRefused(
@@ -125,13 +132,11 @@ class Takeover:
                     ) from exc
             if not still_ours():
                 raise TakeoverAbandoned
-            time.sleep(_RETRY_S)
 
     def _committed(self, partition: int, *, stable: bool) -> Committed:
-        group, topic = self._settings.group_id, self._settings.log
-        request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])
-        answer = self._admin.list_consumer_group_offsets([request], require_stable=stable)
-        (found,) = answer[group].result(_ASK_S).topic_partitions
+        asked = self._stable_offsets if stable else self._offsets
+        place = TopicPartition(self._settings.log, partition)
+        (found,) = asked.committed([place], _ASK_S)
         if found.error is not None:
             raise KafkaException(found.error)
         return Committed(max(found.offset, -1), Stamp.decode(found.metadata))

@@ -204,3 +204,26 @@ def test_a_worker_whose_heartbeats_are_dropped_loses_its_partitions_and_comes_ba
 async def _said(output: object, words: str) -> bool:
     assert callable(output)
     return words in await asyncio.to_thread(output)
+
+
+def test_a_takeover_that_asks_a_broker_which_coordinates_no_more_does_not_end_the_worker(
+    spoilt: Proxied, behind: Cluster
+) -> None:
+    # Those of Faust's own group among them.
+    wrong = Rule(Api.OFFSET_FETCH, Do.WRONG_COORDINATOR, times=6)
+
+    async def story() -> None:
+        async with behind.client() as client:
+            spoilt.proxy.add(wrong)
+            worker = behind.start()
+            await client.define(ORG, MID, name="A mailing", interval_s=1)
+            async with Load(client, seed=25) as load:
+                await load.more(50)
+            spoilt.proxy.remove(wrong)
+            view = await all_sent(client)
+        assert worker.running()
+        assert "not taken over yet" in worker.output()
+        Recount(behind).verify(load, views=[view])
+        assert load.unknown == []
+
+    asyncio.run(story())

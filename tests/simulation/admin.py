@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError
 from confluent_kafka.admin import OffsetSpec
 
 from tests.simulation.broker import refusal
@@ -57,25 +57,6 @@ class SimAdmin:
         error = self._ask("members")
         members = [SimpleNamespace(member_id=name) for name in self._broker.group.members]
         return {name: _Answer(error or SimpleNamespace(members=members)) for name in groups}
-
-    def list_consumer_group_offsets(
-        self, requests: list[Any], *, require_stable: bool
-    ) -> dict[str, _Answer]:
-        """Committed offsets, and what was noted beside them."""
-        (request,) = requests
-        error = self._ask("the stable offset" if require_stable else "the offset")
-        places = []
-        for place in request.topic_partitions:
-            found, refused = None, None
-            try:
-                found = self._broker.offset(place.partition, stable=require_stable)
-            except KafkaException as exc:
-                refused = exc.args[0]
-                self._broker.saw["offset unstable"] += 1
-            offset, metadata = found or (-1001, "")
-            places.append(SimpleNamespace(offset=offset, metadata=metadata, error=refused))
-        answer = _Answer(error or SimpleNamespace(topic_partitions=places))
-        return {request.group_id: answer}
 
     def list_offsets(
         self, places: dict[Any, Any], *, isolation_level: IsolationLevel | None = None

@@ -152,6 +152,23 @@ class SimConsumer:
         if self._events:
             self._events.popleft()
 
+    def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        """The group's offsets; a careful reader waits for one that an open transaction changes."""
+        stable = self._committed
+        what = "the stable offset" if stable else "the offset"
+        refused = refusal(KafkaError._TIMED_OUT, f"{what} not answered", retriable=True)
+        if self._world.call(self._process, f"asks for {what}", "is not answered"):
+            raise refused
+        (place,) = places
+        pending = self._broker.pending[place.partition]
+        if stable and pending:
+            self._broker.saw["offset unstable"] += 1
+            self._scheduler.wait(lambda: not pending, timeout, f"waits for {what}")
+            if pending:
+                raise refused
+        offset, note = self._broker.offset(place.partition, stable=stable) or (-1001, "")
+        return [TopicPartition(place.topic, place.partition, offset, note)]
+
     # Partitions
 
     def assign(self, places: list[TopicPartition]) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from tests.support.faultrules import Do, Line, Rule
+from tests.support.faultrules import Api, Do, Line, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,10 @@ HOST = "127.0.0.1"
 _STARTED_WITHIN_S = 10.0
 # Frames under way in one direction of a connection; then TCP holds the sender back.
 _UNDER_WAY = 256
+_NOT_COORDINATOR = struct.pack(">h", 16)
+# Of OffsetFetch, by version: an answer ends with its error, then with empty tagged fields (6 and
+# above), then with those of the only group's (8 and above).
+_ERROR_FROM_END = {**dict.fromkeys(range(2, 6), 2), 6: 3, 7: 3, 8: 4, 9: 4}
 _HARD_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -35,6 +39,8 @@ class _Connection:
     # By the correlation id of the request.
     lose: set[int] = field(default_factory=set)
     late: dict[int, float] = field(default_factory=dict)
+    # With where an answer of the request's version has its error, from its end.
+    wrong: dict[int, int] = field(default_factory=dict)
     passed_down: int = 0
 
     def reset(self) -> None:
@@ -209,6 +215,7 @@ class FaultProxy:
                 frame = size + await source.readexactly(int.from_bytes(size, "big"))
                 late = self._meet_request(connection, frame) if up else 0.0
                 if not up:
+                    frame = _told_wrong(connection, frame)
                     late = self._meet_answer(connection, frame)
                 if late is None:
                     continue
@@ -246,7 +253,7 @@ class FaultProxy:
 
     def _meet_request(self, connection: _Connection, frame: bytes) -> float | None:
         """Return how late the request is to be, or None when it is not to pass."""
-        api, _, correlation = struct.unpack_from(">hhi", frame, 4)
+        api, version, correlation = struct.unpack_from(">hhi", frame, 4)
         rule = self._rule_for(api)
         if rule is None:
             return 0.0
@@ -255,6 +262,9 @@ class FaultProxy:
             connection.lose.add(correlation)
         elif rule.do is Do.DELAY_ANSWER:
             connection.late[correlation] = rule.seconds
+        elif rule.do is Do.WRONG_COORDINATOR:
+            assert rule.api is Api.OFFSET_FETCH
+            connection.wrong[correlation] = _ERROR_FROM_END[version]
         elif rule.do is Do.STRAY:
             self._strays.append(frame)
             connection.reset()
@@ -288,3 +298,13 @@ class FaultProxy:
             await reader.readexactly(4)
             self.done["stray"] += 1
             writer.close()
+
+
+def _told_wrong(connection: _Connection, frame: bytes) -> bytes:
+    """Return *frame*, as an answer of a broker that does not coordinate the group if it is to."""
+    (correlation,) = struct.unpack_from(">i", frame, 4)
+    from_end = connection.wrong.pop(correlation, None)
+    if from_end is None:
+        return frame
+    at = len(frame) - from_end
+    return frame[:at] + _NOT_COORDINATOR + frame[at + 2 :]

@@ -12,6 +12,7 @@ class Api(IntEnum):
     PRODUCE = 0
     FETCH = 1
     METADATA = 3
+    OFFSET_FETCH = 9
     JOIN_GROUP = 11
     HEARTBEAT = 12
     INIT_PRODUCER_ID = 22
@@ -26,6 +27,8 @@ class Do(Enum):
     # The broker does it, and the connection ends before the client hears so.
     LOSE_ANSWER = auto()
     DELAY_ANSWER = auto()
+    # The broker does it, and its answer says that another one coordinates the group.
+    WRONG_COORDINATOR = auto()
     # It never reaches the broker; the connection stays.
     DROP = auto()
     # The connection ends at once, and the broker gets the request when `deliver_strays` says so.
