@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Between a caller's calls: the load shall last through a fault, not fill the disk.
 _PAUSE_S = 0.02
-# For answers that a fault keeps away: the slowest to heal is a client that hangs in its transaction.
+# For answers that a fault keeps away; slowest to heal is a client that hangs in its transaction.
 _MORE_WITHIN_S = 120.0
 
 
