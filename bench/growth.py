@@ -87,7 +87,7 @@ def _recipients(known: int) -> Iterator[Record]:
         key = recipient_key(ORGID, email)
         stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
         written[partition_of_rid(rid)].add(
-            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored, dates_of(1))
+            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored, dates_of(1)), rid
         )
         if (number + 1) % _TRANSACTION == 0 or number == known - 1:
             for partition, each in enumerate(written):

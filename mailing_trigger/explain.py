@@ -44,9 +44,12 @@ def lines(life: Life, *, personal: bool) -> list[str]:
     """Return a life, a line each."""
     email = life.email if personal else masked_address(life.email)
     status = _STATUS.get(life.status, str(life.status))
+    who = f"{email}, {status}"
+    if life.erased is not None:
+        who = f"erased at {_moment(life.erased)}, was {status}"
     back = f"offset {life.reaches_back_to}, {_moment(life.reaches_back_ms)}"
     told = [
-        f"recipient {life.rid} of organisation {life.orgid}, {email}, {status}",
+        f"recipient {life.rid} of organisation {life.orgid}, {who}",
         f"partition {life.partition}, whose log reaches back to {back}",
         "",
     ]

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from producers.contract.errors import EntryError
     from producers.contract.receipts import AnswerPlace
     from producers.control import Place
+    from producers.erasing import Erasure
     from producers.events import Begun
     from producers.outgoing import Slice
     from producers.recall import Recalled
@@ -336,6 +337,17 @@ class TriggerClient:
     async def submit_change(self, orgid: int, change: Change) -> RecipientView:
         """Produce *change*, once read, and return the recipient as it is then."""
         return await self._recipients.change(orgid, change)
+
+    async def erase_recipient(
+        self, orgid: int, *, rid: int | None = None, email: str | None = None
+    ) -> Erasure:
+        """Erase a recipient; return what is left of it, where and until when.
+
+        Its messages that wait are taken back, its rid stays its own: the same address has it again
+        when it is triggered again. Erasing it again answers the same. UnknownRecipient.
+        """
+        _one_of(rid, email)
+        return await self._recipients.erase(orgid, Who(rid, email))
 
     # What a bridge needs beside, to answer later.
 

@@ -11,6 +11,7 @@ MAILING_INVOKED: Final = "MailingInvoked"
 MAILING_QUERIED: Final = "MailingQueried"
 RECIPIENT_QUERIED: Final = "RecipientQueried"
 RECIPIENT_CHANGED: Final = "RecipientChanged"
+RECIPIENT_ERASED: Final = "RecipientErased"
 CALL_BEGUN: Final = "CallBegun"
 TRIGGERED_ONCE: Final = "RecipientTriggeredOnce"
 CALL_ANSWER: Final = "CallAnswer"
@@ -24,6 +25,8 @@ DEAD_LETTER: Final = "DeadLetter"
 DEAD_LETTER_SETTLED: Final = "DeadLetterSettled"
 RECIPIENT_STATE: Final = "RecipientState"
 RECIPIENT_BATCH: Final = "RecipientBatch"
+ERASED_RECIPIENT: Final = "ErasedRecipient"
+STUB_KEY: Final = "StubKey"
 MAILING_STATE: Final = "MailingState"
 PENDING_STATE: Final = "PendingState"
 PARTITION_META: Final = "PartitionMeta"
@@ -61,6 +64,9 @@ NAMES: Final = (
     CALL_STATE,
     ONCE_STATE,
     MAILING_STATISTICS,
+    RECIPIENT_ERASED,
+    ERASED_RECIPIENT,
+    STUB_KEY,
 )
 
 API_TRIGGERED: Final = "api-triggered"

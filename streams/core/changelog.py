@@ -4,8 +4,10 @@ Keys are readable bytes: ``b:<rid>`` the batch of recipients that begins with th
 ``m:<orgid>:<mid>`` a mailing, ``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending
 messages, ``x:<offset>`` a dead-lettered event, ``k:<log key>`` a call with an idempotency key,
 ``o:<base offset>`` a batch of what entries of such calls were answered, ``meta`` how far the state
-goes; ``r:<log key>`` a recipient that was written again, whose batch came before. Values are always
-in single-object framing: nobody else reads this topic, and a restore must not depend on a registry.
+goes; ``r:<log key>`` a recipient that was written again, whose batch came before, or its deletion;
+``e:<digest>`` what is left of somebody who was erased, ``e:key`` what keys the digests. Values
+are always in single-object framing: nobody else reads this topic, and a restore must not depend on
+a registry.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
 
 def seal(state: PartitionState, effects: Effects) -> None:
     """End a transaction's records: recipients, messages, mailings, then how far the state goes."""
-    effects.state += effects.recipients.records()
+    effects.state += effects.erased.records(effects.recipients.records())
     effects.state += [(b"r:" + key, value) for key, value in effects.changed.items()]
     journal = state.journals[-1]
     for batches in (journal.added, journal.rewritten):
@@ -61,6 +63,7 @@ def seal(state: PartitionState, effects: Effects) -> None:
         key = b"m:%d:%d" % (orgid, mid)
         effects.state.append((key, _CODEC.encode(MAILING_STATE, record)))
     effects.state += state.calls.records()
+    effects.state += state.stubs.records()
     state.seq += 1
     meta = {
         "seq": state.seq,

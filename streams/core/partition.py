@@ -15,6 +15,7 @@ from schemas.records import (
 )
 from streams.core.call_table import CallTable
 from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
+from streams.core.stubs import StubTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     DedupKeys = Callable[["Mailing", Iterable[Message]], set[object]]
 
 # Grows with the fold's rules; a worker refuses state of a newer one.
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 MailingId = tuple[int, int]
 """(orgid, mid)"""
@@ -131,6 +132,9 @@ class PartitionState:
         # Cut queues in the order of their cuts.
         self.drains: deque[QueueId] = deque()
         self.calls = CallTable()
+        self.stubs = StubTable()
+        # Batches of recipients of an earlier build, longer than a span: first rid, last rid.
+        self.wide_batches: dict[int, int] = {}
         # Mailings that transactions changed whose rows of statistics do not tell of it yet.
         self.unreported: dict[MailingId, None] = {}
         self.journals: deque[Journal] = deque()
@@ -140,6 +144,7 @@ class PartitionState:
         self.journals.append(Journal(self.seq, self.applied, self.applied_at))
         self.recipients.begin()
         self.calls.begin()
+        self.stubs.begin()
 
     def commit(self) -> None:
         """Keep what the oldest open transaction did."""
@@ -149,6 +154,7 @@ class PartitionState:
             self.unreported.pop(ident, None)
         self.recipients.commit()
         self.calls.commit()
+        self.stubs.commit()
 
     def touch(self, mailing: Mailing) -> None:
         """Remember *mailing* as it is before this transaction changes it."""
@@ -254,6 +260,7 @@ class PartitionState:
         """Undo every open transaction; *dedup_keys* finds the keys of messages again."""
         self.recipients.rollback()
         self.calls.rollback()
+        self.stubs.rollback()
         while self.journals:
             self._undo(self.journals.pop(), dedup_keys)
         self.order_drains()

@@ -89,6 +89,8 @@ def fold_run(
     queue_id = mailing.queue_id
     queue = state.queues.get(queue_id)
     seen = queue.seen if queue is not None else set()
+    stubs = state.stubs
+    some_erased = bool(stubs.stubs)
     batch = None
     written = BytesWriter()
     created: i64 = 0
@@ -174,6 +176,9 @@ def fold_run(
             if recipient is None:
                 if not creates or b"@" not in key or partition_for(key, partitions) != partition:
                     break
+                # Who comes back has a rid already.
+                if some_erased and stubs.find(key) is not None:
+                    break
                 rid = rid_of(offset, partition)
                 written.truncate(0)
                 write_size(written, rid)
@@ -216,7 +221,7 @@ def fold_run(
                     written.write(dates)
                     recipient = written.getvalue()
                     put(key, recipient, rid)
-                    new.add(key, recipient)
+                    new.add(key, recipient, rid)
                     created += 1
                     outcome = _CREATED
                 else:

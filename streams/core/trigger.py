@@ -11,6 +11,7 @@ from schemas.records import API_TRIGGERED, Outcome, Status, UnknownRecipients
 from schemas.varint import encode_long
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import dedup_key
+from streams.core.messages import with_fields
 from streams.core.phases import TAKES_TRIGGERS
 from streams.core.recipients import dates_of, email_of, head_of, pack, stored_of
 
@@ -96,10 +97,16 @@ def _trigger_by_address(
         raise BadRecord("NOT_HOME", "the record is not on its key's partition: see docs/wire.md")
     if mailing.unknown_recipients is UnknownRecipients.REJECT:
         return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
-    rid = rid_of(offset, state.partition)
+    stub = state.stubs.find(key)
+    rid = rid_of(offset, state.partition) if stub is None else stub.rid
     rid_bytes = encode_long(rid)
     status = _SUBSCRIBED if trigger.head.status == _NOT_GIVEN else trigger.head.status
-    value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored, dates_of(log_time_ms))
+    stored = trigger.stored
+    if stub is not None:
+        # Who had unsubscribed, or opted out of SMS, before being erased has done so still.
+        status = _UNSUBSCRIBED if stub.status == _UNSUBSCRIBED else status
+        stored = with_fields(stored, {"smsSubscribed": False}) if stub.sms_opted_out else stored
+    value = pack(RECIPIENT_FRAME, rid_bytes, status, stored, dates_of(log_time_ms))
     state.touch(mailing)
     outcome = Outcome.CREATED
     if status == _UNSUBSCRIBED:
@@ -107,9 +114,14 @@ def _trigger_by_address(
         outcome = Outcome.SUPPRESSED
     else:
         same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
-        _keep(state, mailing, trigger, offset, same, rid_bytes, b"")
-    state.recipients.put(key, value, rid)
-    effects.recipients.add(key, value)
+        _keep(state, mailing, trigger, offset, same, rid_bytes, b"" if stub is None else value)
+    if stub is None:
+        state.recipients.put(key, value, rid)
+        effects.recipients.add(key, value, rid)
+    else:
+        state.stubs.forget(key)
+        state.recipients.put_back(key, value, rid)
+        effects.changed[key] = value
     mailing.triggered += 1
     mailing.created += 1
     return outcome, rid_bytes

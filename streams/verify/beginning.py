@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from streams.verify.erased import ErasedBefore
 from streams.verify.identities import home_of, same_person
 from streams.verify.model import DEFINITION, FOR_EVER, Call, Mailing, Model
 from streams.verify.reading import STATE
@@ -53,15 +54,20 @@ class Beginning:
         self.unclear: list[MailingId] = []
         # The log keys of changes.
         self._changed: set[bytes | None] = set()
+        self._erased = ErasedBefore(table, begin)
 
     def give(self, log: Iterable[Raw]) -> None:
         """Give recipients and mailings; *log* is what is left of it."""
         self._give_calls()
         events = self._control(log)
+        self._erased.give(self._model)
+        self._changed |= self._erased.asked
         for key, person in self._table.people():
             rid = person["rid"]
             if rid // 1024 - 1 < self._begin:
                 self._check_rid(key, person)
+                if self._erased.came_back(key, person, self._model):
+                    continue
                 self._model.people[key] = self._model.of_state(person)
                 self._model.keys[rid] = key
                 if not self._changed.isdisjoint((key, b"%b:#%d" % (key.partition(b":")[0], rid))):
@@ -103,6 +109,7 @@ class Beginning:
         found: dict[MailingId, list[_Event]] = defaultdict(list)
         for raw in log:
             name = self._records.name_of(raw.value)
+            self._erased.meet(raw, name)
             if name == "RecipientChanged":
                 self._changed.add(raw.key)
             if raw.offset <= self._table.applied and name in _ABOUT_MAILINGS:

@@ -2,8 +2,9 @@
 
 Keys, as ADR 10 and the schemas have them: ``b:`` recipients that one transaction created, ``r:``
 one that was written again, ``m:`` a mailing, ``p:`` messages that wait, ``x:`` an event laid aside,
-``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``meta`` how
-far all this goes.
+``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``e:`` what
+is left of somebody who was erased, ``e:key`` what keys the digests it is found by, ``meta`` how far
+all this goes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from streams.verify.report import Report
 
 # What the rules of `model.py` are; a newer release's state means other things.
-_FOLD_VERSION = 2
+_FOLD_VERSION = 3
 _KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1, b"o": 1}
 
 
@@ -57,6 +58,9 @@ class Table:
     calls: dict[bytes, Record] = field(default_factory=dict)
     # By the offset of the first of a batch.
     once: dict[int, Record] = field(default_factory=dict)
+    # By digest of the log key, under the secret.
+    erased: dict[bytes, Record] = field(default_factory=dict)
+    secret: bytes = b""
 
     def take(self, raws: Iterable[Raw], model: Model) -> None:
         """Take the whole changelog; *model* says what a message that waits will say."""
@@ -99,6 +103,12 @@ class Table:
             return
         if kind == b"k":
             self.calls[name] = self._read(value, "CallState")
+            return
+        if kind == b"e" and name == b"key":
+            self.secret = self._read(value, "StubKey")["secret"]
+            return
+        if kind == b"e":
+            self.erased[bytes.fromhex(name.decode())] = self._read(value, "ErasedRecipient")
             return
         parts = [int(part) for part in name.split(b":")]
         if len(parts) != _KEY_PARTS.get(kind):
@@ -174,4 +184,8 @@ def _shown(key: bytes) -> str:
     kind, _, name = key.partition(b":")
     if kind in _KEY_PARTS and name.replace(b":", b"").isdigit():
         return key.decode()
-    return f"{kind[:1].decode('ascii', 'replace')}:…" if kind in {b"r", b"k"} else "no kind of ours"
+    return (
+        f"{kind[:1].decode('ascii', 'replace')}:…"
+        if kind in {b"r", b"k", b"e"}
+        else "no kind of ours"
+    )

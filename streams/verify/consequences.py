@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Ack(NamedTuple):
     """An entry's answer; without an outcome the log that is left does not say which it was.
 
-    It is then one of a message or a duplicate; of an *unclear* recipient also of none.
+    It is then one of a message or a duplicate; of an *unclear* recipient any that accepts.
     """
 
     reply_partition: int

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from streams.verify.records import Record, Records
 
 _TRIGGERED = "RecipientTriggered"
+_ERASED = "RecipientErased"
 # Of an event, besides what it says of a person.
 _ABOUT = frozenset({"orgid", "mid", "request_id", "index", "status", "origin"})
-_NOT_PERSONAL = _ABOUT | {"reply_partition", "rid"}
+_NOT_PERSONAL = _ABOUT | {"reply_partition", "rid", "secret"}
 
 
 class NotThere(Exception):
@@ -56,13 +57,17 @@ class Happening:
 
 @dataclass(slots=True)
 class Life:
-    """The life of the recipient *rid*, oldest first; *limits* say what could not be told."""
+    """The life of the recipient *rid*, oldest first; *limits* say what could not be told.
+
+    Of one who is *erased*, at that log time in ms, there is no address.
+    """
 
     rid: int
     partition: int
     orgid: int = 0
     email: str = ""
     status: int = -1
+    erased: int | None = None
     reaches_back_to: int = 0
     reaches_back_ms: int = 0
     happenings: list[Happening] = field(default_factory=list)
@@ -144,9 +149,12 @@ class _Teller:
             for raw in there.read(LOG, self.life.partition):
                 key = raw.key if raw.offset == self._created_at else None
                 break
+        left = self._model.erased.of_rid(self.life.rid)
         if key is not None:
             org = key.partition(b":")[0]
             self._keys = {key, b"%b:#%d" % (org, self.life.rid)}
+        elif left is not None:
+            self._keys = {b"%d:#%d" % (left.orgid, self.life.rid)}
 
     def _creates_nobody(self, raw: Raw, outs: list[Out]) -> NotThere:
         what = (
@@ -192,6 +200,8 @@ class _Teller:
         what = name
         if any(isinstance(out, Dead) for out in outs):
             what, facts["reason"] = "laid aside", reason or "it is no event"
+        elif name == _ERASED:
+            what = "erased"
         elif name == _TRIGGERED:
             what = "triggered"
             self._judge(raw.offset, event, outs, facts)
@@ -235,6 +245,10 @@ class _Teller:
         """Say who the recipient is now, and what still waits."""
         life = self.life
         key = self._model.keys.get(life.rid)
+        left = self._model.erased.of_rid(life.rid)
+        if left is not None:
+            life.orgid, life.status, life.erased = left.orgid, left.status, left.erased
+            return
         if key is None:
             raise NotThere(f"no recipient has the rid {life.rid}: no event of the log creates it")
         _, life.status, stored, *_ = msgpack.decode(self._model.people[key])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import msgpack
 
 from streams.verify.consequences import Ack, Answer, Copy, Dead, PersonAnswer, Send, Waits
+from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
 from streams.verify.mailings import drained, may_be, takes_sms
 from streams.verify.people import People, said
@@ -110,6 +111,7 @@ class Model:
         self.keys: dict[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
         self.unclear: set[bytes] = set()
+        self.erased = Erased()
         # By log key, in the order in which they began; and (rid, outcome) by call and index.
         self.calls: dict[bytes, Call] = {}
         self.once: dict[tuple[int, int], tuple[int, str | None]] = {}
@@ -238,6 +240,11 @@ class Model:
         if person is None:
             outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
             status = 1 if event["status"] == -1 else event["status"]
+            left = self.erased.back(name)
+            if left is not None:
+                rid, status = left.rid, status if left.status else 0
+                event = event | ({"smsSubscribed": False} if left.sms_opted_out else {})
+                self.unclear |= set() if left.sure else {name}
             person = self.kept(rid, status, event, (self.now, 0))
             self.people[name], self.keys[rid] = person, name
         rid, status = msgpack.decode(person)[:2]
@@ -289,6 +296,10 @@ class Model:
                 elif event["smsSubscribed"] is False:
                     mailing.take_sms_out(rid)
         return self._shown(event, name, "DONE")
+
+    def _RecipientErased(self, _: int, key: bytes | None, event: Record) -> list[Out]:
+        _need(len(event["secret"]) == 32)
+        return erase(self, event, *self._asked_for(key, event))
 
     def _asked_for(self, key: bytes | None, event: Record) -> tuple[bytes, str | None]:
         """Return the log key of the recipient that is meant, and why there is none."""

@@ -32,6 +32,7 @@ class StateCheck:
     def run(self) -> None:
         """Report every difference."""
         self._recipients()
+        self._erased()
         self._calls()
         open_messages, cut_messages = self._waiting()
         for ident in sorted(self.model.mailings.keys() | self.table.mailings.keys()):
@@ -96,6 +97,20 @@ class StateCheck:
                 rid=rid,
                 detail="created here, and not in the changelog",
             )
+
+    def _erased(self) -> None:
+        """Compare what is left of those who were erased."""
+        mine, found = self.model.erased, self.table.erased
+        if mine.secret != self.table.secret:
+            self._breach(Kind.CHANGED, "what keys the stubs of the erased is not the first secret")
+        for digest in mine.left.keys() | found.keys():
+            left, record = mine.left.get(digest), found.get(digest)
+            if left is None:
+                self._breach(Kind.UNEXPECTED, "no event erased this recipient", rid=_rid(record))
+            elif record is None:
+                self._breach(Kind.LOST, "erased, and no stub keeps its rid", rid=left.rid)
+            elif record["rid"] != left.rid or (left.sure and record != left.shown()):
+                self._breach(Kind.CHANGED, "the stub of an erased recipient differs", rid=left.rid)
 
     def _waiting(self) -> tuple[Counter[MailingId], dict[MailingId, Counter[str]]]:
         """Compare the open queues; return how many wait in them, and what cut ones will count."""
@@ -175,3 +190,7 @@ class StateCheck:
 
     def _breach(self, kind: Kind, detail: str, *, rid: int = 0) -> None:
         self.report.breach(kind, STATE, self.model.partition, -1, rid=rid, detail=detail)
+
+
+def _rid(record: Record | None) -> int:
+    return 0 if record is None else int(record["rid"])

@@ -16,6 +16,7 @@ from schemas.records import (
     MAILING_SWITCHED,
     PENDING_QUERIED,
     RECIPIENT_CHANGED,
+    RECIPIENT_ERASED,
     RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
     TRIGGERED_ONCE,
@@ -204,6 +205,25 @@ def changed(
     record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
     key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
     return key, CODEC.encode(RECIPIENT_CHANGED, record | {"status": status} | profile)
+
+
+SECRET = bytes(range(32))
+
+
+def erased(
+    orgid: int = 2,
+    *,
+    email: str = "",
+    rid: int = 0,
+    secret: bytes = SECRET,
+    request_id: str = "erase",
+    index: int = 0,
+    reply_partition: int = 0,
+) -> Event:
+    """A recipient is to be erased."""
+    record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
+    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
+    return key, CODEC.encode(RECIPIENT_ERASED, record | {"secret": secret})
 
 
 def asked(

@@ -13,12 +13,14 @@ from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
 from schemas.records import Channel, DedupPolicy, MailingPhase, Origin, UnknownRecipients
 from tests.support.events import (
+    SECRET,
     START_MS,
     Event,
     asked,
     begun,
     changed,
     defined,
+    erased,
     invoked,
     once,
     pending_asked,
@@ -115,6 +117,9 @@ GARBAGE: tuple[Event, ...] = (
     changed(rid=rid_of(0, HOME + 1)),
     (b"2:other@b.org", asked(email=_EMAIL)[1]),
     asked(email=_EMAIL, reply_partition=8),
+    erased(email=_EMAIL, secret=b"short"),
+    erased(email="guest@b.org"),
+    erased(rid=rid_of(0, HOME + 1)),
     asked(0, email=_EMAIL),
     defined(name=""),
     defined(interval_s=-1),
@@ -185,6 +190,7 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         *[_switch] * 3,
         *[_invoke] * 3,
         *[_change] * 3,
+        *[_erase] * 3,
         _ask,
         _query,
         _ask_for_pending,
@@ -257,6 +263,11 @@ def _change(draw: DrawFn, records: list[LogRecord]) -> Event:
     profile = draw(st.sampled_from(PROFILES))
     who, call = _who(draw, records), _call(draw)
     return changed(**who, **call, **profile, status=status, index=draw(st.integers(0, 3)))  # type: ignore[arg-type]
+
+
+def _erase(draw: DrawFn, records: list[LogRecord]) -> Event:
+    secret = draw(st.sampled_from((SECRET, SECRET[::-1])))
+    return erased(**_who(draw, records), **_call(draw), secret=secret)  # type: ignore[arg-type]
 
 
 def _ask(draw: DrawFn, records: list[LogRecord]) -> Event:

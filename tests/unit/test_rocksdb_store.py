@@ -133,6 +133,53 @@ def test_rids_are_found_whatever_transactions_and_files_they_came_in(
     table.close()
 
 
+@pytest.mark.parametrize("written_out_after", [1, 10_000])
+def test_who_was_removed_is_nobody_when_it_is_opened_again(
+    table: RocksRecipients, path: Path, monkeypatch: pytest.MonkeyPatch, written_out_after: int
+) -> None:
+    monkeypatch.setattr(rocksdb, "_GATHERED", written_out_after)
+    people = {rid: b"2:%d@b.org" % rid for rid in range(1024, 1024 * 200, 1024)}
+    load(table, *((people[rid], recipient(rid)) for rid in list(people)[:50]))
+    for rid in list(people)[50:]:
+        table.begin()
+        settle(table, put(table, people[rid], recipient(rid), rid))
+    gone, back = list(people)[10::20], list(people)[30::20]
+    for rid in {*gone, *back}:
+        table.begin()
+        table.remove(people[rid], rid)
+        settle(table)
+    for rid in back:
+        table.begin()
+        table.put_back(people[rid], recipient(rid), rid)
+        settle(table)
+    gone = sorted({*gone} - {*back})
+    table.close()
+    table = RocksRecipients(path, CHANGELOG)
+    left = {rid: None if rid in gone else key for rid, key in people.items()}
+    assert {rid: table.key_of(rid) for rid in people} == left
+    assert [rid for rid, key in people.items() if table.get(key) is None] == gone
+    table.begin()
+    new = 1024 * 200
+    settle(table, put(table, b"2:new@b.org", recipient(new), new))
+    assert {rid: table.key_of(rid) for rid in people} == left
+    table.close()
+
+
+def test_a_restart_finds_everything_that_a_state_has_in_memory(
+    table: RocksRecipients, path: Path
+) -> None:
+    """Calls with idempotency keys were forgotten: the same call counted twice after a restart."""
+    kept = {kind + b":1": kind for kind in (b"e", b"k", b"m", b"o", b"p")}
+    load(table)
+    table.begin()
+    table.keep([*kept.items(), (b"x:1", b"poison"), (META_KEY, b"meta")], 10)
+    table.commit()
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    assert dict(again.kept()) == kept | {META_KEY: b"meta"}
+    again.close()
+
+
 def test_a_load_that_was_cut_short_is_forgotten(table: RocksRecipients, path: Path) -> None:
     table.load([ANN], [recipient(1024)], [(META_KEY, b"meta")])
     table.close()
