@@ -15,6 +15,8 @@ STEPS = {
     "CANCELLED": (),
     "FINISHED": (),
 }
+# Those in which it takes triggers.
+TAKING = ("ACTIVE", "SUSPENDED")
 
 
 def may_be(now: str, wanted: str | None) -> bool:

@@ -39,8 +39,6 @@ _OUTCOMES = (
 )
 _FAILED, _CONTROL, _PERSON = 0, len(_OUTCOMES) - 2, len(_OUTCOMES) - 1
 _ANSWERS = (_CONTROL, _PERSON)
-_UNSURE = frozenset(map(_OUTCOMES.index, ("KNOWN", "DUPLICATE")))
-_UNCLEAR = _UNSURE | frozenset(map(_OUTCOMES.index, ("SUPPRESSED", "CREATED")))
 _MATCHED = 1
 _CALL_BYTES = 12
 
@@ -139,13 +137,10 @@ class Told:
             ):
                 self._match(where, lambda found: found.outcome == _FAILED, partition, control)
             return
-        may_be = _UNSURE
         if isinstance(out, Ack):
             where = _call(reply, out.request_id, out.entry)
             unsure = out.outcome is None
-            outcome = 2 if out.outcome is None else _OUTCOMES.index(out.outcome)
-            wanted = _Found(outcome, out.rid)
-            may_be = _UNCLEAR if out.unclear else _UNSURE
+            wanted = _Found(_OUTCOMES.index(out.outcome or "KNOWN"), out.rid)
         elif isinstance(out, PersonAnswer):
             where, unsure = _call(reply, out.request_id, out.entry), not out.sure
             wanted = _Found(_PERSON, _digest_of_person(out.outcome, out.shows))
@@ -156,10 +151,12 @@ class Told:
         def fits(found: _Found) -> bool:
             if not unsure:
                 return found == wanted
-            if wanted.outcome in _ANSWERS:
-                return found.outcome == wanted.outcome
-            return found.number == wanted.number and found.outcome in may_be
+            if isinstance(out, Ack):
+                return out.may_be(found.number, _OUTCOMES[found.outcome])
+            return found.outcome == wanted.outcome
 
+        if unsure and required:
+            self._report.counts["answers_unsure"] += 1
         if self._match(where, fits, partition, wanted.outcome in _ANSWERS):
             return
         if where in self._first:
@@ -168,6 +165,14 @@ class Told:
             self._others.setdefault(where, []).append(other)
         elif required:
             self._lost(partition, offset, wanted, reply)
+
+    def expect_perhaps(self, partition: int, event: Record) -> None:
+        """Look for the answer of a control event that may be a repeat of one that was deleted."""
+        where = _control(event["reply_partition"], event["request_id"], partition)
+        # Where it lies says nothing of what else is there: the answer may be the deleted event's.
+        if where in self._first:
+            self._first[where] |= _MATCHED
+            self._more[where] = [packed | _MATCHED for packed in self._more.get(where, ())]
 
     def _match(
         self, where: bytes, fits: Callable[[_Found], bool], partition: int, control: bool
