@@ -18,7 +18,7 @@ from streams.verify.consequences import Ack, Answer, Copy, Dead, PersonAnswer, S
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
 from streams.verify.mailings import TAKING, drained, may_be, takes_sms
-from streams.verify.people import People, said
+from streams.verify.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -94,8 +94,14 @@ def digest(fields: Record) -> bytes:
     return blake2b(msgpack.encode(fields, order="deterministic"), digest_size=16).digest()
 
 
-def _need(*conditions: object) -> None:
-    if not all(conditions):
+def in_order(fields: Record) -> bytes:
+    """Return the same, of fields that always come in this order."""
+    values = msgpack.encode((*fields.values(),), order="deterministic")
+    return blake2b(values, digest_size=16).digest()
+
+
+def _need(condition: object) -> None:
+    if not condition:
         raise ValueError("nothing to be folded")
 
 
@@ -111,7 +117,7 @@ class Model:
         partition: int,
         partitions: int,
         records: Records,
-        fingerprint: Callable[[Record], Hashable] = digest,
+        fingerprint: Callable[[Record], Hashable] = in_order,
     ) -> None:
         self.partition, self.partitions = partition, partitions
         self.people: dict[bytes, bytes] = {}
@@ -147,8 +153,8 @@ class Model:
             if rule is None:
                 return [whose]
             whose = Dead(event["reply_partition"], event["request_id"], event["index"])
-            _need(not aside, event["orgid"] > 0, -1 <= event["reply_partition"] < 8)
-            _need(0 <= event["index"] < 2**31, len(event["request_id"]) <= 64)
+            _need(not aside and event["orgid"] > 0 and -1 <= event["reply_partition"] < 8)
+            _need(0 <= event["index"] < 2**31 and len(event["request_id"]) <= 64)
             return list(rule(offset, key, event))
         except ValueError:
             return [whose]
@@ -176,16 +182,21 @@ class Model:
         opted out of SMS stays out.
         """
         rid, _, stored, _, _ = msgpack.decode(person)
-        whole = {name: event[name] for name in ("orgid", "mid", "context")} | {"rid": rid}
-        whole |= dict.fromkeys(self._form.fields) | self._form.over(stored, event)
+        whole = self._form.over(stored, event)
         if stored.get("smsSubscribed") is False:
             whole["smsSubscribed"] = False
-        return said(whole, self._fingerprint), takes_sms(whole)
+        whole["orgid"], whole["mid"], whole["rid"] = event["orgid"], event["mid"], rid
+        whole["context"] = event["context"]
+        return self.said(whole), takes_sms(whole)
+
+    def said(self, message: Record) -> Says:
+        """Return what tells this message from any other."""
+        return self._form.said(message, self._fingerprint)
 
     def _CallBegun(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         name = f"{event['orgid']}:!{event['mid']}:{event['key']}".encode()
-        _need(event["mid"] > 0, 1 <= len(event["key"]) <= 255, len(event["digest"]) == 32)
-        _need(1 <= event["count"] <= 100_000, key == name)
+        _need(event["mid"] > 0 and 1 <= len(event["key"]) <= 255 and len(event["digest"]) == 32)
+        _need(1 <= event["count"] <= 100_000 and key == name)
         _need(home_of(name, self.partitions) == self.partition)
         number = (offset + 1) * 1024 + self.partition
         new = Call(number, self.now, event["digest"], event["count"])
@@ -195,7 +206,7 @@ class Model:
 
     def _RecipientTriggeredOnce(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         begun_at = event["begun_at"]
-        _need(begun_at - HOUR <= self.now < begun_at + 25 * HOUR, event["call"] > 0)
+        _need(begun_at - HOUR <= self.now < begun_at + 25 * HOUR and event["call"] > 0)
         self._name(key, event)
         entry = event["call"], event["index"]
         outs: list[Out] = []
@@ -216,8 +227,8 @@ class Model:
     def _name(self, key: bytes | None, event: Record) -> bytes:
         """Return the log key of an event's address, when the record's own is its recipient's."""
         org, rid, email = event["orgid"], event["rid"], event["email"]
-        _need(event["mid"] > 0, rid >= 0, event["status"] in (-1, 0, 1, 3))
-        _need(email.isprintable(), len(email) <= 254, rid or "@" in email)
+        _need(event["mid"] > 0 and rid >= 0 and event["status"] in (-1, 0, 1, 3))
+        _need(email.isprintable() and len(email) <= 254 and (rid or "@" in email))
         name = f"{org}:{same_person(email)}".encode()
         _need(key == (b"%d:#%d" % (org, rid) if rid else name))
         _need(not rid or rid % 1024 == self.partition)
@@ -249,7 +260,9 @@ class Model:
                 rejects = not born
             if perhaps or rejects:
                 refusal = "UNKNOWN_RECIPIENT"
-        if not perhaps:
+        if perhaps:
+            mailing.counted = False
+        else:
             mailing.counts["triggered"] += 1
         if refusal is not None:
             if perhaps:
@@ -338,7 +351,7 @@ class Model:
     def _asked_for(self, key: bytes | None, event: Record) -> tuple[bytes, str | None]:
         """Return the log key of the recipient that is meant, and why there is none."""
         org, rid, email = event["orgid"], event["rid"], event["email"]
-        _need(rid >= 0, email.isprintable(), len(email) <= 254, rid or "@" in email)
+        _need(rid >= 0 and email.isprintable() and len(email) <= 254 and (rid or "@" in email))
         given = f"{org}:{same_person(email)}".encode()
         _need(key == (b"%d:#%d" % (org, rid) if rid else given))
         _need(rid % 1024 == self.partition if rid else self._is_home(given))
@@ -359,9 +372,9 @@ class Model:
         return [PersonAnswer(*call, outcome, shows, sure)]
 
     def _MailingDefined(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
-        _need(event["mid"] > 0, event["interval_s"] >= 0, event["origin"] != "TIMER")
-        _need(1 <= len(event["name"]) <= 500, len(event["type"]) <= 50)
-        _need(event["channels"], event["state"] in (None, "CREATED", "ACTIVE"))
+        _need(event["mid"] > 0 and event["interval_s"] >= 0 and event["origin"] != "TIMER")
+        _need(1 <= len(event["name"]) <= 500 and len(event["type"]) <= 50)
+        _need(event["channels"] and event["state"] in (None, "CREATED", "ACTIVE"))
         ident = event["orgid"], event["mid"]
         mailing = self.mailings.get(ident)
         revision = self._revision(event, mailing)

@@ -23,7 +23,7 @@ _GONE = {
     "sends_gone": "{:,} messages have no send to compare: mailing.sends no longer has it",
     "dead_letters_gone": "{:,} dead letters to compare are gone",
     "answers_unsure": "{:,} answers had to be one of several: deleted events decide which",
-    "sends_unsure": "{:,} sends may be there or not: deleted events decide that",
+    "messages_unsure": "{:,} messages may be sent, wait or be none: deleted events decide which",
     "answers_of_gone_events": "{:,} answers are of events that the log no longer has",
     "sends_of_gone_events": "{:,} sends are of events that the log no longer has",
     "dead_letters_of_gone_events": "{:,} dead letters are of events that the log no longer has",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.verify.model import digest
-from streams.verify.people import said
 from streams.verify.reading import LOG, SENDS
 from streams.verify.report import Kind
 
@@ -62,8 +60,7 @@ class Sends:
         ):
             self._breach(Kind.UNEXPECTED, raw.offset, 0, "no send of this partition")
             return
-        says = {name: send[name] for name in send.keys() - {"send_id", "invocation", "channel"}}
-        sent = _Sent(said(says, digest), send["invocation"], raw.offset)
+        sent = _Sent(self._model.said(send), send["invocation"], raw.offset)
         if offset < self._log_begin:
             # Its event is gone; that the recipient is known is all there is to say.
             self._report.counts["sends_of_gone_events"] += 1
@@ -83,7 +80,7 @@ class Sends:
         """Look for a message that was cut; *waiting* is what the changelog still has of it."""
         found = self._found.pop((send.offset, send.channel), None)
         if required and not send.sure:
-            self._report.counts["sends_unsure"] += 1
+            self._report.counts["messages_unsure"] += 1
         if found is None:
             if waiting is not None:
                 self._report.counts["sends_not_yet"] += 1

@@ -150,6 +150,8 @@ class StateCheck:
                     rid=send.rid,
                     detail="accepted, and its message does not wait for the invocation",
                 )
+            else:
+                self.report.counts["messages_unsure"] += 1
         return still, cut
 
     def _will_count(self, waiting: Waiting) -> tuple[str, ...]:

@@ -78,9 +78,8 @@ def event_of(raw: Raw) -> int:
 
 
 def said_to_be_open(report: Report) -> int:
-    """Return of how many sends the report says that they may be there or not."""
-    counts = report.counts
-    return counts["sends_unsure"] + counts["sends_gone"]
+    """Return of how many messages the report says that they may be there or not."""
+    return report.counts["messages_unsure"] + report.counts["sends_gone"]
 
 
 def as_homes_write(log: list[LogRecord]) -> Iterator[LogRecord]:
