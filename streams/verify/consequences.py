@@ -126,3 +126,32 @@ class Dead(NamedTuple):
 
 
 Out = Ack | Answer | PersonAnswer | Send | Copy | Dead
+
+
+def copies(name: str, event: Record, revision: int) -> list[Out]:
+    """Return the copies that a request makes, or the one that *event* is."""
+    made = event["origin"] == "REQUEST"
+    return [Copy(name, event["orgid"], event["mid"], revision if made else event["revision"], made)]
+
+
+def ack(
+    event: Record, rid: int, outcome: str | None, *, unclear: bool = False, open_: bool = False
+) -> list[Out]:
+    """Return an entry's answer, when somebody waits for it."""
+    call = (event["reply_partition"], event["request_id"], event["index"])
+    return [Ack(*call, rid, outcome, unclear, open_)] if event["reply_partition"] >= 0 else []
+
+
+def answer(
+    event: Record,
+    outcome: str,
+    revision: int = 0,
+    messages: int = 0,
+    *,
+    shown: tuple[tuple[Any, ...], ...] = (),
+    sure: bool = True,
+) -> list[Out]:
+    """Return a control or query event's answer, when somebody waits for it."""
+    call = (event["reply_partition"], event["request_id"])
+    told = Answer(*call, outcome, revision, messages, shown, sure)
+    return [told] if event["reply_partition"] >= 0 else []

@@ -14,7 +14,7 @@ from msgspec import msgpack
 
 from streams.verify.before import Before
 from streams.verify.calls import HOUR, Call, Calls
-from streams.verify.consequences import Ack, Answer, Copy, Dead, PersonAnswer, Send, Waits
+from streams.verify.consequences import Ack, Dead, PersonAnswer, Send, Waits, ack, answer, copies
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
 from streams.verify.mailings import TAKING, drained, may_be, takes_sms
@@ -202,7 +202,7 @@ class Model:
         new = Call(number, self.now, event["digest"], event["count"])
         outcome, call = self.calls.begin(name, new)
         told = (call.call, call.begun_at) if outcome in {"BEGUN", "KNOWN"} else (0, 0)
-        return _answer(event, outcome, *told, sure=call.sure)
+        return answer(event, outcome, *told, sure=call.sure)
 
     def _RecipientTriggeredOnce(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         begun_at = event["begun_at"]
@@ -215,14 +215,14 @@ class Model:
             again = begun_at - HOUR <= self.before.begin_ms
             asked = event | {"reply_partition": 0}
             outs = self._RecipientTriggered(offset, key, asked, again=again)
-            answer = outs.pop()
-            if isinstance(answer, Ack):
+            first = outs.pop()
+            if isinstance(first, Ack):
                 kept = self.before.once.get(entry)
-                if kept is not None and answer.may_be(*kept):
-                    answer = answer._replace(rid=kept[0], outcome=kept[1])
-                self.once[entry], self.begun[entry] = answer, begun_at
+                if kept is not None and first.may_be(*kept):
+                    first = first._replace(rid=kept[0], outcome=kept[1])
+                self.once[entry], self.begun[entry] = first, begun_at
         told = self.once[entry]
-        return [*outs, *_ack(event, told.rid, told.outcome, unclear=told.unclear, open_=told.open)]
+        return [*outs, *ack(event, told.rid, told.outcome, unclear=told.unclear, open_=told.open)]
 
     def _name(self, key: bytes | None, event: Record) -> bytes:
         """Return the log key of an event's address, when the record's own is its recipient's."""
@@ -242,7 +242,7 @@ class Model:
         name = self._name(key, event)
         mailing = self.mailings.get((org, event["mid"]))
         if mailing is None:
-            return _ack(event, 0, "UNKNOWN_MAILING")
+            return ack(event, 0, "UNKNOWN_MAILING")
         given, name = name if email else b"", self.keys.get(rid, b"") if rid else name
         person = self.people.get(name) if name.startswith(b"%d:" % org) else None
         is_open, is_guessed = offset <= mailing.open, offset <= mailing.guessed
@@ -266,9 +266,9 @@ class Model:
             mailing.counts["triggered"] += 1
         if refusal is not None:
             if perhaps:
-                return _ack(event, 0, None, open_=True)
+                return ack(event, 0, None, open_=True)
             mailing.counts["rejected"] += 1
-            return _ack(event, 0, refusal)
+            return ack(event, 0, refusal)
         outcome: str | None = "KNOWN"
         if person is None:
             outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
@@ -285,7 +285,7 @@ class Model:
         pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
         if perhaps and status == 0 and not unclear:
-            return _ack(event, rid, None, open_=True)
+            return ack(event, rid, None, open_=True)
         if perhaps or unclear:
             # Of what may be a message, whatever comes after it may be a duplicate.
             outcome, mailing.counted = None, False
@@ -293,19 +293,19 @@ class Model:
         elif status == 0:
             mailing.counts[str(outcome).lower()] += 1
             mailing.counts["suppressed"] += 1
-            return _ack(event, rid, "SUPPRESSED")
+            return ack(event, rid, "SUPPRESSED")
         elif outcome == "KNOWN" and mailing.vague:
             outcome = None
         elif seen.get(mailing.definition["dedup"], pair in mailing.pairs):
             mailing.counts["duplicates"] += 1
-            return _ack(event, rid, "DUPLICATE")
+            return ack(event, rid, "DUPLICATE")
         if outcome is not None:
             mailing.counts[outcome.lower()] += 1
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
         says, texted = (None, True) if unclear else self.says(person, event)
         mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
-        return _ack(event, rid, outcome, unclear=unclear, open_=perhaps)
+        return ack(event, rid, outcome, unclear=unclear, open_=perhaps)
 
     def perhaps_sent(self) -> list[Send]:
         """Return what the model has waiting, and may have been cut before it can be certain."""
@@ -379,7 +379,7 @@ class Model:
         mailing = self.mailings.get(ident)
         revision = self._revision(event, mailing)
         if revision is None:
-            return _copies("MailingDefined", event, 0)
+            return copies("MailingDefined", event, 0)
         if mailing and not may_be(mailing.state, event["state"]):
             return self._refused(event, mailing)
         mailing = self.mailings.setdefault(ident, mailing or Mailing({}))
@@ -387,22 +387,22 @@ class Model:
         mailing.definition["channels"] = sorted(set(event["channels"]))
         mailing.state = event["state"] or mailing.state
         mailing.revision = revision
-        told = _answer(event, "DONE", revision)
-        return [*_copies("MailingDefined", event, revision), *told]
+        told = answer(event, "DONE", revision)
+        return [*copies("MailingDefined", event, revision), *told]
 
     def _MailingSwitched(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         _need(event["origin"] != "TIMER")
         mailing = self.mailings.get((event["orgid"], event["mid"]))
         revision = self._revision(event, mailing)
         if revision is None:
-            return _copies("MailingSwitched", event, 0)
+            return copies("MailingSwitched", event, 0)
         if mailing is None:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         if not may_be(mailing.state, event["state"]):
             return self._refused(event, mailing)
         mailing.revision, mailing.state = revision, event["state"]
-        told = _answer(event, "DONE", revision)
-        return [*_copies("MailingSwitched", event, revision), *told]
+        told = answer(event, "DONE", revision)
+        return [*copies("MailingSwitched", event, revision), *told]
 
     def _MailingInvoked(self, offset: int, _key: bytes | None, event: Record) -> list[Out]:
         mailing = self.mailings.get((event["orgid"], event["mid"]))
@@ -413,46 +413,46 @@ class Model:
                 return [*_cut(mailing, offset)]
             return []
         revision = self._revision(event, mailing)
-        copies = _copies("MailingInvoked", event, revision or 0)
+        made = copies("MailingInvoked", event, revision or 0)
         if revision is None:
-            return copies
+            return made
         if mailing is None:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         if not takes:
-            return _answer(event, "NOT_TRIGGERED", mailing.revision)
+            return answer(event, "NOT_TRIGGERED", mailing.revision)
         if mailing.state != "ACTIVE":
             return self._refused(event, mailing)
         mailing.revision = revision
         sure = not mailing.vague and all(message.sure for message in mailing.queue)
         messages = len(mailing.queue)
         cut = _cut(mailing, offset)
-        return [*copies, *_answer(event, "DONE", revision, messages, sure=sure), *cut]
+        return [*made, *answer(event, "DONE", revision, messages, sure=sure), *cut]
 
     def _MailingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         org, mid = event["orgid"], event["mid"]
         if mid and (org, mid) not in self.mailings:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         mids = [mid] if mid else sorted(m for o, m in self.mailings if o == org)
         if not mid:
             mids = [m for m in mids if m > event["after_mid"]]
             mids = mids[: max(0, min(event["limit"], 1000))]
         shown = tuple(shown_as(org, m, self.mailings[org, m]) for m in mids)
         sure = all(self.mailings[org, m].counted for m in mids)
-        return _answer(event, "DONE", shown=shown, sure=sure)
+        return answer(event, "DONE", shown=shown, sure=sure)
 
     def _PendingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         mailing = self.mailings.get((event["orgid"], event["mid"]))
         if mailing is None:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         waits = [(w.offset, w.rid) for w in mailing.queue if w.offset > event["after"]]
         shown = tuple(waits[: max(0, min(event["limit"], 1000))])
         sure = not mailing.vague and all(message.sure for message in mailing.queue)
-        return _answer(event, "DONE", shown=shown, sure=sure)
+        return answer(event, "DONE", shown=shown, sure=sure)
 
     def _refused(self, event: Record, mailing: Mailing) -> list[Out]:
         shown = shown_as(event["orgid"], event["mid"], mailing)
         told = (event, "WRONG_STATE", mailing.revision)
-        return _answer(*told, shown=(shown,), sure=mailing.counted)
+        return answer(*told, shown=(shown,), sure=mailing.counted)
 
     def _revision(self, event: Record, mailing: Mailing | None) -> int | None:
         """Return the event's revision here, None when this partition has it."""
@@ -490,30 +490,3 @@ def _cut(mailing: Mailing, offset: int) -> list[Send]:
         for channel in channels
         if channel == "EMAIL" or message.texted
     ]
-
-
-def _copies(name: str, event: Record, revision: int) -> list[Out]:
-    """Return the copies that a request makes, or the one that *event* is."""
-    made = event["origin"] == "REQUEST"
-    return [Copy(name, event["orgid"], event["mid"], revision if made else event["revision"], made)]
-
-
-def _ack(
-    event: Record, rid: int, outcome: str | None, *, unclear: bool = False, open_: bool = False
-) -> list[Out]:
-    call = (event["reply_partition"], event["request_id"], event["index"])
-    return [Ack(*call, rid, outcome, unclear, open_)] if event["reply_partition"] >= 0 else []
-
-
-def _answer(
-    event: Record,
-    outcome: str,
-    revision: int = 0,
-    messages: int = 0,
-    *,
-    shown: tuple[tuple[Any, ...], ...] = (),
-    sure: bool = True,
-) -> list[Out]:
-    call = (event["reply_partition"], event["request_id"])
-    told = Answer(*call, outcome, revision, messages, shown, sure)
-    return [told] if event["reply_partition"] >= 0 else []
