@@ -17,6 +17,7 @@ from bench import (
     report,
     restore,
     throughput,
+    verify,
 )
 from bench.broker import embedded
 from bench.machine import describe
@@ -43,6 +44,7 @@ SCENARIOS = {
     "scale-out": throughput.scale_out,
     "growth": growth.measure,
     "restore": restore.measure,
+    "verify": verify.measure,
     "big-call": _big_call,
     "bridge": bridge_capacity.measure,
     "latency": latency.measure,

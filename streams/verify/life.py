@@ -134,7 +134,9 @@ class _Teller:
         table.take(self._topics.read(STATE, self.life.partition, self._read_to), self._model)
         self._aside = dict(table.aside)
         beginning = Beginning(self._model, table, self._records, report, begin)
-        beginning.give(self._topics.read(LOG, self.life.partition))
+        beginning.read(self._topics.read(LOG, self.life.partition))
+        beginning.give_people()
+        beginning.give_mailings({})
         self.life.limits.append(
             f"the log begins at offset {begin}: what came before is not told, and whether the "
             "first message of each mailing after it was a duplicate cannot be"
@@ -211,7 +213,8 @@ class _Teller:
         """Add what the model decides about a trigger."""
         for out in outs:
             if isinstance(out, Ack):
-                facts["outcome"] = out.outcome or "KNOWN or DUPLICATE"
+                unsure = "not known" if out.open else "KNOWN or DUPLICATE"
+                facts["outcome"] = out.outcome or unsure
         mailing = self._model.mailings.get((event["orgid"], event["mid"]))
         queue = mailing.queue if mailing is not None else []
         if any(send.offset == offset for send in queue):

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streams.verify.calls import Call
 from streams.verify.mailings import drained
-from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER, Call
+from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER
 from streams.verify.reading import LOG, STATE
 from streams.verify.report import Kind
 
@@ -43,7 +44,8 @@ class StateCheck:
             elif mailing is None:
                 self._breach(Kind.UNEXPECTED, f"{name} was never defined")
             else:
-                self._mailing(name, mailing, record, cut_messages[ident])
+                if mailing.open < FOR_EVER:
+                    self._mailing(name, mailing, record, cut_messages[ident])
                 waits = open_messages[ident] + cut_messages[ident]["sent"]
                 self._conservation(name, record, waits)
 
@@ -53,20 +55,22 @@ class StateCheck:
         A batch of answers may be forgotten once nobody can ask for them any more.
         """
         found = {key: Call(**record) for key, record in self.table.calls.items()}
-        for key in found.keys() | self.model.calls.keys():
-            if found.get(key) != self.model.calls.get(key):
+        calls, now = self.model.calls, self.model.now
+        for key in found.keys() | calls.known.keys():
+            theirs, ours = found.get(key), calls.known.get(key)
+            if theirs != ours and not calls.may_differ(theirs, ours, now):
                 self._breach(Kind.CHANGED, "a call with an idempotency key is not as it began")
         told = {}
         for batch in self.table.once.values():
             for entry in batch["entries"]:
                 told[entry["call"], entry["index"]] = entry["rid"], entry["outcome"]
-        for entry, (rid, outcome) in self.model.once.items():
-            kept = told.pop(entry, None)
+        for entry, answer in self.model.once.items():
+            kept, rid = told.pop(entry, None), answer.rid
             if kept is None and self.model.begun[entry] + _KEPT_MS > self.model.now:
                 self._breach(Kind.LOST, f"call {entry[0]}: the answer of {entry[1]}", rid=rid)
-            elif kept is not None and (kept[0] != rid or outcome not in {None, kept[1]}):
+            elif kept is not None and not answer.may_be(*kept):
                 self._breach(Kind.CHANGED, f"call {entry[0]}: the answer of {entry[1]}", rid=rid)
-        for call, index in told:
+        for call, index in told.keys() - self.model.before.once.keys():
             self._breach(Kind.UNEXPECTED, f"call {call}: nobody asked for {index}")
 
     def _recipients(self) -> None:
@@ -146,6 +150,8 @@ class StateCheck:
                     rid=send.rid,
                     detail="accepted, and its message does not wait for the invocation",
                 )
+            else:
+                self.report.counts["messages_unsure"] += 1
         return still, cut
 
     def _will_count(self, waiting: Waiting) -> tuple[str, ...]:
@@ -164,7 +170,7 @@ class StateCheck:
             "invocation": mailing.invocation,
         }
         for field in (*DEFINITION, "state", "revision", "invocation"):
-            if record[field] != wanted[field] and mailing.vague < FOR_EVER:
+            if record[field] != wanted[field]:
                 self._breach(Kind.CHANGED, f"{name}: {field} differs")
         for counter in COUNTERS:
             counted = mailing.counts[counter] - unsent[counter]

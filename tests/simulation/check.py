@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.consequences import Ack, Answer, Dead, Send
 from streams.verify.model import COUNTERS, Model
-from streams.verify.people import said
 from streams.verify.records import Records
 from streams.worker.stamp import Stamp
 from tests.simulation.consumer import LOG_TIME_MS
@@ -139,7 +138,7 @@ def _check_state(records: list[Record], model: Model, last: int) -> None:
 def _check_sends(records: list[Record], partition: int, meaning: _Meaning) -> None:
     sent = [dict(_read(record.value or b"")[1]) for record in records]
     names = ("send_id", "invocation", "channel")
-    found = [(*(send.pop(name) for name in names), said(send, dict)) for send in sent]
+    found = [(*(send.pop(name) for name in names), meaning.model.said(send)) for send in sent]
     ids = [send_id for send_id, *_ in found]
     assert len(ids) == len(set(ids)), "sent twice"
     wanted = [
