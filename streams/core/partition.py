@@ -14,6 +14,7 @@ from schemas.records import (
     UnknownRecipients,
 )
 from streams.core.call_table import CallTable
+from streams.core.cap_table import CapTable
 from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
 from streams.core.stubs import StubTable
 
@@ -74,6 +75,7 @@ class Mailing:
     sms: int = 0
     sms_only: int = 0
     unreachable: int = 0
+    hourly_cap: int = 0
 
     @property
     def queue_id(self) -> QueueId:
@@ -135,6 +137,7 @@ class PartitionState:
         self.stubs = StubTable()
         # Batches of recipients of an earlier build, longer than a span: first rid, last rid.
         self.wide_batches: dict[int, int] = {}
+        self.caps = CapTable()
         # Mailings that transactions changed whose rows of statistics do not tell of it yet.
         self.unreported: dict[MailingId, None] = {}
         self.journals: deque[Journal] = deque()
@@ -145,6 +148,7 @@ class PartitionState:
         self.recipients.begin()
         self.calls.begin()
         self.stubs.begin()
+        self.caps.begin()
 
     def commit(self) -> None:
         """Keep what the oldest open transaction did."""
@@ -155,6 +159,7 @@ class PartitionState:
         self.recipients.commit()
         self.calls.commit()
         self.stubs.commit()
+        self.caps.commit()
 
     def touch(self, mailing: Mailing) -> None:
         """Remember *mailing* as it is before this transaction changes it."""
@@ -261,6 +266,7 @@ class PartitionState:
         self.recipients.rollback()
         self.calls.rollback()
         self.stubs.rollback()
+        self.caps.rollback()
         while self.journals:
             self._undo(self.journals.pop(), dedup_keys)
         self.order_drains()

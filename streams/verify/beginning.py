@@ -108,6 +108,7 @@ class Beginning:
         """Return the events that are about mailings as such, and that the changelog knows."""
         found: dict[MailingId, list[_Event]] = defaultdict(list)
         for raw in log:
+            self._model.begin_ms = self._model.begin_ms or raw.time_ms
             name = self._records.name_of(raw.value)
             self._erased.meet(raw, name)
             if name == "RecipientChanged":

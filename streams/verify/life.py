@@ -212,6 +212,9 @@ class _Teller:
         for out in outs:
             if isinstance(out, Ack):
                 facts["outcome"] = out.outcome or "KNOWN or DUPLICATE"
+                if out.outcome == "SUPPRESSED":
+                    status = msgpack.decode(self._model.people[self._model.keys[self.life.rid]])[1]
+                    facts["because"] = "unsubscribed" if status == 0 else "hourly cap"
         mailing = self._model.mailings.get((event["orgid"], event["mid"]))
         queue = mailing.queue if mailing is not None else []
         if any(send.offset == offset for send in queue):

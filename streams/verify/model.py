@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import msgpack
 
+from streams.verify.caps import HOUR_MS, Caps
 from streams.verify.consequences import Ack, Answer, Copy, Dead, PersonAnswer, Send, Waits
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
 DRAINED = ("sent", "sms", "sms_only", "unreachable")
 ENTRIES = ("triggered", "created", "known", "duplicates", "suppressed", "rejected")
 COUNTERS = (*ENTRIES, *DRAINED)
-DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients")
+DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients", "hourly_cap")
 # What an answer shows of a mailing and the log decides, in the order it is compared.
 SHOWN = ("orgid", "mid", "revision", "state", *DEFINITION, "invocation", *ENTRIES)
 MailingId = tuple[int, int]
-_HOUR = 3_600_000
 # So many cuts no mailing sees: it stays vague.
 FOR_EVER = 2**30
 
@@ -43,7 +43,7 @@ class Mailing:
     """A mailing; *vague* while messages may wait in it that the log that is left does not have.
 
     It is so for that many cuts, once its definition is not *guessed*; not *counted* when its
-    counters began before the log that is left.
+    counters began before the log that is left. Of the *doubted*, a message may wait or not.
     """
 
     definition: dict[str, Any]
@@ -57,12 +57,14 @@ class Mailing:
     queue: list[Waits] = field(default_factory=list)
     rids: set[int] = field(default_factory=set)
     pairs: set[bytes] = field(default_factory=set)
+    doubted: set[int] = field(default_factory=set)
 
     def take_back(self, rid: int) -> None:
         """Forget the messages of who unsubscribes before their cut, but for their number."""
         self.counts["suppressed"] += sum(m.sure for m in self.queue if m.rid == rid)
         self.queue = [message for message in self.queue if message.rid != rid]
         self.rids.discard(rid)
+        self.doubted.discard(rid)
         self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
 
     def take_sms_out(self, rid: int) -> None:
@@ -116,7 +118,10 @@ class Model:
         self.calls: dict[bytes, Call] = {}
         self.once: dict[tuple[int, int], tuple[int, str | None]] = {}
         self.begun: dict[tuple[int, int], int] = {}
+        self.caps = Caps()
         self.now = 0
+        # When the log that is left begins, if it is not all there was.
+        self.begin_ms = 0
         self._records, self._fingerprint = records, fingerprint
         self._form = People(records)
 
@@ -172,11 +177,11 @@ class Model:
         _need(1 <= event["count"] <= 100_000, key == name)
         _need(home_of(name, self.partitions) == self.partition)
         for old in list(self.calls)[:2]:
-            if self.calls[old].begun_at + 26 * _HOUR > self.now:
+            if self.calls[old].begun_at + 26 * HOUR_MS > self.now:
                 break
             del self.calls[old]
         known = self.calls.get(name)
-        if known and self.now < known.begun_at + 24 * _HOUR:
+        if known and self.now < known.begun_at + 24 * HOUR_MS:
             if (known.digest, known.count) != (event["digest"], event["count"]):
                 return _answer(event, "OTHER_CALL")
             return _answer(event, "KNOWN", known.call, known.begun_at)
@@ -190,7 +195,7 @@ class Model:
 
     def _RecipientTriggeredOnce(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         begun_at = event["begun_at"]
-        _need(begun_at - _HOUR <= self.now < begun_at + 25 * _HOUR, event["call"] > 0)
+        _need(begun_at - HOUR_MS <= self.now < begun_at + 25 * HOUR_MS, event["call"] > 0)
         self._name(key, event)
         entry = event["call"], event["index"]
         outs: list[Out] = []
@@ -251,24 +256,37 @@ class Model:
         unclear = name in self.unclear
         pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
+        again = seen.get(mailing.definition["dedup"], pair in mailing.pairs)
+        cap, whose = mailing.definition["hourly_cap"], (org, event["mid"], rid)
+        full = None if self._forgot(mailing) else self.caps.full(whose, cap, self.now)
+        doubted = outcome == "KNOWN" and (full is None or rid in mailing.doubted)
         if unclear:
             outcome, mailing.counted = None, False
-        elif status == 0:
+        elif status != 0 and outcome == "KNOWN" and (mailing.vague or doubted):
+            outcome = None
+        elif status != 0 and again:
+            mailing.counts["duplicates"] += 1
+            return _ack(event, rid, "DUPLICATE")
+        elif status == 0 or full:
             mailing.counts[str(outcome).lower()] += 1
             mailing.counts["suppressed"] += 1
             return _ack(event, rid, "SUPPRESSED")
-        elif outcome == "KNOWN" and mailing.vague:
-            outcome = None
-        elif seen.get(mailing.definition["dedup"], pair in mailing.pairs):
-            mailing.counts["duplicates"] += 1
-            return _ack(event, rid, "DUPLICATE")
-        if outcome is not None:
+        if outcome is None:
+            mailing.doubted.add(rid)
+        else:
             mailing.counts[outcome.lower()] += 1
+        if cap:
+            self.caps.take(whose, self.now, sure=outcome is not None)
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
         says, texted = (None, True) if unclear else self.says(person, event)
         mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
-        return _ack(event, rid, outcome, unclear=unclear)
+        return _ack(event, rid, outcome, unclear=unclear or doubted or full is True)
+
+    def _forgot(self, mailing: Mailing) -> bool:
+        """Whether messages may count towards its cap that the log that is left does not have."""
+        young = self.now < self.begin_ms + HOUR_MS and mailing.definition["hourly_cap"]
+        return not mailing.counted and bool(young or mailing.guessed)
 
     def _RecipientQueried(self, _: int, key: bytes | None, event: Record) -> list[Out]:
         name, refusal = self._asked_for(key, event)
@@ -328,6 +346,7 @@ class Model:
         _need(event["mid"] > 0, event["interval_s"] >= 0, event["origin"] != "TIMER")
         _need(1 <= len(event["name"]) <= 500, len(event["type"]) <= 50)
         _need(event["channels"], event["state"] in (None, "CREATED", "ACTIVE"))
+        _need(0 <= event["hourly_cap"] <= 1000)
         ident = event["orgid"], event["mid"]
         mailing = self.mailings.get(ident)
         revision = self._revision(event, mailing)
@@ -399,7 +418,8 @@ class Model:
             return _answer(event, "UNKNOWN_MAILING")
         waits = [(w.offset, w.rid) for w in mailing.queue if w.offset > event["after"]]
         shown = tuple(waits[: max(0, min(event["limit"], 1000))])
-        return _answer(event, "DONE", shown=shown, sure=not mailing.vague)
+        sure = not mailing.vague and all(message.sure for message in mailing.queue)
+        return _answer(event, "DONE", shown=shown, sure=sure)
 
     def _refused(self, event: Record, mailing: Mailing) -> list[Out]:
         shown = shown_as(event["orgid"], event["mid"], mailing)
@@ -427,7 +447,7 @@ def _cut(mailing: Mailing) -> list[Send]:
     mailing.invocation += 1
     channels = ["EMAIL", "SMS"] if mailing.guessed else mailing.definition["channels"]
     cut, mailing.queue = mailing.queue, []
-    mailing.rids, mailing.pairs = set(), set()
+    mailing.rids, mailing.pairs, mailing.doubted = set(), set(), set()
     if mailing.vague:
         # Perhaps it was this cut that came too late, and they go with the next.
         cut = [message._replace(sure=False) for message in cut]

@@ -58,13 +58,15 @@ class Contents:
         headers: dict[str, bytes] | None = None,
         *,
         offset: int | None = None,
+        time_ms: int | None = None,
     ) -> int:
         """Append a record, and return its offset."""
         place = self.records[name, partition]
         if offset is None:
             offset = place[-1].offset + 1 if place else 0
-        # Of the log each has a time of its own.
-        time_ms = START_MS + offset if name == LOG else START_MS
+        if time_ms is None:
+            # Of the log each has a time of its own.
+            time_ms = START_MS + offset if name == LOG else START_MS
         place.append(Raw(partition, offset, key, value, time_ms, headers or {}))
         return offset
 
