@@ -12,7 +12,6 @@ framing: nobody else reads this topic, and a restore must not depend on a regist
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
@@ -59,7 +58,7 @@ def seal(state: PartitionState, effects: Effects) -> None:
         for (queue_id, base_offset), batch in batches.items():
             effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
     for orgid, mid in state.journals[-1].mailings:
-        record = asdict(state.mailings[orgid, mid])
+        record = state.mailings[orgid, mid].record()
         key = b"m:%d:%d" % (orgid, mid)
         effects.state.append((key, _CODEC.encode(MAILING_STATE, record)))
     effects.state += state.calls.records()

@@ -7,7 +7,6 @@ and no two requests can leave partitions in different states.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -258,7 +257,7 @@ class ControlFold:
             "outcome": outcome.name,
             "revision": mailing.revision if mailing is not None else 0,
             "messages": messages,
-            "mailings": [asdict(each) for each in shown],
+            "mailings": [each.record() for each in shown],
         }
         value = self._codec.encode(MAILING_ANSWER, record)
         effects.replies.answers.append((event["reply_partition"], value))
