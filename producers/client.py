@@ -250,11 +250,13 @@ class TriggerClient:
         interval_s: int = DEFAULT_INTERVAL_S,
         channels: Collection[Channel | str] = (Channel.EMAIL,),
         unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        hourly_cap: int = 0,
         state: MailingPhase | str | None = None,
     ) -> MailingView:
         """Create or change a mailing and return it as it is then.
 
-        A new mailing is active unless *state* is CREATED; one that is there stays as it is.
+        *hourly_cap* is how many messages a recipient gets within an hour at most; 0: any number. A
+        new mailing is active unless *state* is CREATED; one that is there stays as it is.
         """
         return await self._control.define(
             orgid,
@@ -265,6 +267,7 @@ class TriggerClient:
             interval_s=interval_s,
             channels=channels,
             unknown_recipients=unknown_recipients,
+            hourly_cap=hourly_cap,
             state=state,
         )
 

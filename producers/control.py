@@ -12,6 +12,7 @@ from producers.events import check_mailing
 from producers.exchange import unavailable
 from producers.outgoing import Slice
 from producers.waiting import Waiting
+from schemas.caps import MAX_HOURLY_CAP
 from schemas.ids import mailing_key
 from schemas.partition import partition_for
 from schemas.records import (
@@ -90,6 +91,7 @@ class MailingView:
     unreachable: int = 0
     channels: tuple[Channel, ...] = (Channel.EMAIL,)
     unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE
+    hourly_cap: int = 0
 
     @property
     def pending(self) -> int:
@@ -136,6 +138,7 @@ class Control:
         interval_s: int = DEFAULT_INTERVAL_S,
         channels: Collection[Channel | str] = (Channel.EMAIL,),
         unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        hourly_cap: int = 0,
         state: MailingPhase | str | None = None,
     ) -> MailingView:
         """Create or change a mailing; ValueError when it cannot be one."""
@@ -145,6 +148,8 @@ class Control:
             raise ValueError(f"a mailing's type has at most {MAX_TYPE_CHARS} characters")
         if interval_s < 0:
             raise ValueError("interval_s starts at 0")
+        if not 0 <= hourly_cap <= MAX_HOURLY_CAP:
+            raise ValueError(f"a cap an hour is 1 to {MAX_HOURLY_CAP}, or 0 for none")
         if not channels:
             raise ValueError("a mailing has at least one channel")
         if state not in {None, MailingPhase.CREATED, MailingPhase.ACTIVE}:
@@ -156,6 +161,7 @@ class Control:
             "interval_s": interval_s,
             "channels": sorted({Channel(channel).value for channel in channels}),
             "unknown_recipients": UnknownRecipients(unknown_recipients).value,
+            "hourly_cap": hourly_cap,
             "state": state,
         }
         await self._request(MAILING_DEFINED, orgid, mid, definition)
@@ -255,6 +261,7 @@ class Control:
             revision=shown["revision"],
             channels=tuple(map(Channel, shown["channels"])),
             unknown_recipients=UnknownRecipients(shown["unknown_recipients"]),
+            hourly_cap=shown["hourly_cap"],
             **sums,
         )
 

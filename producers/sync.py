@@ -157,6 +157,7 @@ class SyncTriggerClient:
         interval_s: int = DEFAULT_INTERVAL_S,
         channels: Collection[Channel | str] = (Channel.EMAIL,),
         unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        hourly_cap: int = 0,
         state: MailingPhase | str | None = None,
     ) -> MailingView:
         """See `TriggerClient.define`."""
@@ -170,6 +171,7 @@ class SyncTriggerClient:
                 interval_s=interval_s,
                 channels=channels,
                 unknown_recipients=unknown_recipients,
+                hourly_cap=hourly_cap,
                 state=state,
             )
         )

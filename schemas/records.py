@@ -35,6 +35,7 @@ MAILING_SWITCHED: Final = "MailingSwitched"
 PENDING_QUERIED: Final = "PendingQueried"
 PENDING_ANSWER: Final = "PendingAnswer"
 MAILING_STATISTICS: Final = "MailingStatistics"
+CAP_STATE: Final = "CapState"
 
 NAMES: Final = (
     RECIPIENT_TRIGGERED,
@@ -67,6 +68,7 @@ NAMES: Final = (
     RECIPIENT_ERASED,
     ERASED_RECIPIENT,
     STUB_KEY,
+    CAP_STATE,
 )
 
 API_TRIGGERED: Final = "api-triggered"

@@ -57,6 +57,7 @@ class Client(Protocol):
         interval_s: int,
         channels: Collection[Channel],
         unknown_recipients: UnknownRecipients,
+        hourly_cap: int,
         state: MailingPhase | None,
     ) -> MailingView: ...
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from schemas.records import (
     API_TRIGGERED,
@@ -14,6 +14,7 @@ from schemas.records import (
     UnknownRecipients,
 )
 from streams.core.call_table import CallTable
+from streams.core.cap_table import CapTable
 from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
 from streams.core.stubs import StubTable
 
@@ -74,6 +75,7 @@ class Mailing:
     sms: int = 0
     sms_only: int = 0
     unreachable: int = 0
+    hourly_cap: int = 0
 
     @property
     def queue_id(self) -> QueueId:
@@ -84,6 +86,21 @@ class Mailing:
     def pending(self) -> int:
         """Messages accepted and neither sent nor suppressed so far."""
         return self.created + self.known - self.suppressed - self.sent
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields that MailingState and an answer's snapshot share by name.
+
+        A fifth of the time of `asdict`, which a transaction would take for each mailing it changed.
+        """
+        record = {name: getattr(self, name) for name in _FIELDS}
+        record["cuts"] = [
+            {"invocation": cut.invocation, "offset": cut.offset, "channels": cut.channels}
+            for cut in self.cuts
+        ]
+        return record
+
+
+_FIELDS = tuple(each.name for each in fields(Mailing))
 
 
 @dataclass(slots=True)
@@ -135,6 +152,7 @@ class PartitionState:
         self.stubs = StubTable()
         # Batches of recipients of an earlier build, longer than a span: first rid, last rid.
         self.wide_batches: dict[int, int] = {}
+        self.caps = CapTable()
         # Mailings that transactions changed whose rows of statistics do not tell of it yet.
         self.unreported: dict[MailingId, None] = {}
         self.journals: deque[Journal] = deque()
@@ -145,6 +163,7 @@ class PartitionState:
         self.recipients.begin()
         self.calls.begin()
         self.stubs.begin()
+        self.caps.begin()
 
     def commit(self) -> None:
         """Keep what the oldest open transaction did."""
@@ -155,6 +174,7 @@ class PartitionState:
         self.recipients.commit()
         self.calls.commit()
         self.stubs.commit()
+        self.caps.commit()
 
     def touch(self, mailing: Mailing) -> None:
         """Remember *mailing* as it is before this transaction changes it."""
@@ -261,6 +281,7 @@ class PartitionState:
         self.recipients.rollback()
         self.calls.rollback()
         self.stubs.rollback()
+        self.caps.rollback()
         while self.journals:
             self._undo(self.journals.pop(), dedup_keys)
         self.order_drains()

@@ -105,6 +105,7 @@ class Restore:
             if invocation == mailing.invocation + 1:
                 queue.seen = dedup_keys(mailing, queue)
         state.calls.sort()
+        state.caps.finish_load()
         # What their last owner told of them, nobody knows.
         state.unreported = dict.fromkeys(state.mailings)
         state.order_drains()
@@ -141,6 +142,8 @@ class Restore:
             state.stubs.load(key, _as_current(value))
         elif kind == b"w:":
             state.wide_batches[int(key[2:])] = int(value)
+        elif kind == b"c:":
+            state.caps.load(key, _as_current(value))
         elif key == META_KEY:
             _load_meta(state, _decode(value))
         elif kind != b"x:":

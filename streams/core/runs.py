@@ -1,8 +1,8 @@
 """Runs of ordinary triggers, folded in one loop: the fast twin of reading and applying each.
 
-A run takes what nearly every trigger is: of one mailing that takes triggers, for a subscriber, an
-address that is its own identity, every text below 64 bytes. It stops in front of anything else,
-without a trace of it, and the plain fold goes on from there.
+A run takes what nearly every trigger is: of one mailing that takes triggers and has no cap, for a
+subscriber, an address that is its own identity, every text below 64 bytes. It stops in front of
+anything else, without a trace of it, and the plain fold goes on from there.
 `tests/property/test_fold_properties.py` holds the two together; ``python -m bench.fold`` says what
 the loop gives.
 """
@@ -246,11 +246,16 @@ def fold_run(
 
 
 def _whose(state: PartitionState, frame: int, value: bytes | None) -> tuple[Mailing | None, bytes]:
-    """Return the mailing a trigger is for, if it takes any, and how the event begins."""
+    """Return the mailing a trigger is for, if it is ordinary, and how the event begins."""
     assert value is not None  # noqa: S101 - the caller knows its framing
     orgid, at = decode_long(value, frame)
     mid, at = decode_long(value, at)
     mailing = state.mailings.get((orgid, mid))
-    if mailing is not None and mailing.type == API_TRIGGERED and mailing.state in TAKES_TRIGGERS:
+    if (
+        mailing is not None
+        and mailing.type == API_TRIGGERED
+        and mailing.state in TAKES_TRIGGERS
+        and not mailing.hourly_cap
+    ):
         return mailing, value[:at]
     return None, b""

@@ -9,6 +9,7 @@ from schemas.ids import identity, partition_of_rid, recipient_key, rid_key, rid_
 from schemas.partition import partition_for
 from schemas.records import API_TRIGGERED, Outcome, Status, UnknownRecipients
 from schemas.varint import encode_long
+from streams.core.cap_table import key_of
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import dedup_key
 from streams.core.messages import with_fields
@@ -51,7 +52,7 @@ def apply_trigger(
     if closed is not None:
         return _reject(state, mailing, closed)
     if trigger.head.rid:
-        return _trigger_by_rid(state, mailing, trigger, at[0])
+        return _trigger_by_rid(state, mailing, trigger, at)
     return _trigger_by_address(state, mailing, trigger, at, key or b"", effects)
 
 
@@ -91,7 +92,7 @@ def _trigger_by_address(
     offset, log_time_ms = at
     found = state.recipients.get(key)
     if found is not None:
-        return _add(state, mailing, trigger, offset, found)
+        return _add(state, mailing, trigger, at, found)
     # Looked at for new recipients alone, since it costs 2 us: a known one is at home.
     if partition_for(key, state.partitions) != state.partition:
         raise BadRecord("NOT_HOME", "the record is not on its key's partition: see docs/wire.md")
@@ -109,12 +110,13 @@ def _trigger_by_address(
     value = pack(RECIPIENT_FRAME, rid_bytes, status, stored, dates_of(log_time_ms))
     state.touch(mailing)
     outcome = Outcome.CREATED
-    if status == _UNSUBSCRIBED:
+    # Who comes back after being erased has the ID, and so what counts under it.
+    if status == _UNSUBSCRIBED or _is_full(state, mailing, rid_bytes, log_time_ms):
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
     else:
         same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
-        _keep(state, mailing, trigger, offset, same, rid_bytes, b"" if stub is None else value)
+        _keep(state, mailing, trigger, at, same, rid_bytes, b"" if stub is None else value)
     if stub is None:
         state.recipients.put(key, value, rid)
         effects.recipients.add(key, value, rid)
@@ -128,7 +130,7 @@ def _trigger_by_address(
 
 
 def _trigger_by_rid(
-    state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int
+    state: PartitionState, mailing: Mailing, trigger: Trigger, at: tuple[int, int]
 ) -> Judged:
     key = owner_of(state, trigger.head.orgid, trigger.head.rid)
     found = state.recipients.get(key) if key is not None else None
@@ -136,14 +138,14 @@ def _trigger_by_rid(
         return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
     if trigger.head.email and identity(trigger.head.email) != identity(email_of(stored_of(found))):
         return _reject(state, mailing, Outcome.EMAIL_MISMATCH)
-    return _add(state, mailing, trigger, offset, found)
+    return _add(state, mailing, trigger, at, found)
 
 
 def _add(
     state: PartitionState,
     mailing: Mailing,
     trigger: Trigger,
-    offset: int,
+    at: tuple[int, int],
     found: bytes,
 ) -> Judged:
     """Add a message for a recipient this partition has."""
@@ -152,34 +154,46 @@ def _add(
     same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
     queue = state.queues.get(mailing.queue_id)
     state.touch(mailing)
-    if status == _UNSUBSCRIBED:
+    # A duplicate adds nothing that a cap could keep away: it is told so, however often it comes.
+    if status != _UNSUBSCRIBED and queue is not None and same in queue.seen:
+        mailing.duplicates += 1
+        outcome = Outcome.DUPLICATE
+    elif status == _UNSUBSCRIBED or _is_full(state, mailing, rid_bytes, at[1]):
         mailing.known += 1
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
-    elif queue is not None and same in queue.seen:
-        mailing.duplicates += 1
-        outcome = Outcome.DUPLICATE
     else:
-        _keep(state, mailing, trigger, offset, same, rid_bytes, found)
+        _keep(state, mailing, trigger, at, same, rid_bytes, found)
         mailing.known += 1
         outcome = Outcome.KNOWN
     mailing.triggered += 1
     return outcome, rid_bytes
 
 
+def _is_full(state: PartitionState, mailing: Mailing, rid_bytes: bytes, log_time_ms: int) -> bool:
+    """Whether the recipient had as many messages within the hour as the mailing's cap allows."""
+    if not mailing.hourly_cap:
+        return False
+    whose = key_of(mailing.orgid, mailing.mid, rid_bytes)
+    return state.caps.is_full(whose, mailing.hourly_cap, log_time_ms)
+
+
 def _keep(
     state: PartitionState,
     mailing: Mailing,
     trigger: Trigger,
-    offset: int,
+    at: tuple[int, int],
     same: object,
     rid_bytes: bytes,
     recipient: bytes,
 ) -> None:
+    offset, log_time_ms = at
     queue_id = mailing.queue_id
     state.open_batch(queue_id, offset).add(offset, rid_bytes, recipient, trigger.event)
     if same is not None:
         state.queues[queue_id].seen.add(same)
+    if mailing.hourly_cap:
+        state.caps.add(offset, key_of(mailing.orgid, mailing.mid, rid_bytes), log_time_ms)
 
 
 def _reject(state: PartitionState, mailing: Mailing, outcome: Outcome) -> Judged:

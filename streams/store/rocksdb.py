@@ -51,7 +51,7 @@ _NEVER = 2**63
 # What `keep` has from the transactions' own writes.
 _OF_RECIPIENTS = (b"b:", b"r:")
 # What a state has in memory, beside `meta`.
-_IN_MEMORY = (b"e:", b"k:", b"m:", b"o:", b"p:", b"w:")
+_IN_MEMORY = (b"c:", b"e:", b"k:", b"m:", b"o:", b"p:", b"w:")
 
 
 class About(NamedTuple):

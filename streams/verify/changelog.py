@@ -2,13 +2,14 @@
 
 Keys, as ADR 10 and the schemas have them: ``b:`` recipients that one transaction created, ``r:``
 one that was written again, ``m:`` a mailing, ``p:`` messages that wait, ``x:`` an event laid aside,
-``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``e:`` what
-is left of somebody who was erased, ``e:key`` what keys the digests it is found by, ``meta`` how far
-all this goes.
+``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``c:``
+messages that count towards caps, ``e:`` what is left of somebody who was erased, ``e:key`` what
+keys the digests it is found by, ``meta`` how far all this goes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # What the rules of `model.py` are; a newer release's state means other things.
 _FOLD_VERSION = 3
-_KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1, b"o": 1}
+_KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1, b"o": 1, b"c": 1}
 
 
 class Waiting(NamedTuple):
@@ -61,6 +62,8 @@ class Table:
     # By digest of the log key, under the secret.
     erased: dict[bytes, Record] = field(default_factory=dict)
     secret: bytes = b""
+    # (orgid, mid, rid, log time) of messages that count towards caps.
+    counting: Counter[tuple[int, ...]] = field(default_factory=Counter)
 
     def take(self, raws: Iterable[Raw], model: Model) -> None:
         """Take the whole changelog; *model* says what a message that waits will say."""
@@ -119,6 +122,9 @@ class Table:
             self.mailings[parts[0], parts[1]] = self._read(value, "MailingState")
         elif kind == b"o":
             self.once[parts[0]] = self._read(value, "OnceState")
+        elif kind == b"c":
+            messages = self._read(value, "CapState")["messages"]
+            self.counting.update(tuple(message.values()) for message in messages)
         elif kind == b"x":
             self.aside[parts[0]] = self._read(value, "PoisonState")["reason"]
         else:

@@ -215,6 +215,9 @@ class _Teller:
             if isinstance(out, Ack):
                 unsure = "not known" if out.open else "KNOWN or DUPLICATE"
                 facts["outcome"] = out.outcome or unsure
+                if out.outcome == "SUPPRESSED":
+                    status = msgpack.decode(self._model.people[self._model.keys[self.life.rid]])[1]
+                    facts["because"] = "unsubscribed" if status == 0 else "hourly cap"
         mailing = self._model.mailings.get((event["orgid"], event["mid"]))
         queue = mailing.queue if mailing is not None else []
         if any(send.offset == offset for send in queue):

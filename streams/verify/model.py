@@ -14,6 +14,7 @@ from msgspec import msgpack
 
 from streams.verify.before import Before
 from streams.verify.calls import HOUR, Call, Calls
+from streams.verify.caps import Caps
 from streams.verify.consequences import Ack, Dead, PersonAnswer, Send, Waits, ack, answer, copies
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 DRAINED = ("sent", "sms", "sms_only", "unreachable")
 ENTRIES = ("triggered", "created", "known", "duplicates", "suppressed", "rejected")
 COUNTERS = (*ENTRIES, *DRAINED)
-DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients")
+DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients", "hourly_cap")
 # What an answer shows of a mailing and the log decides, in the order it is compared.
 SHOWN = ("orgid", "mid", "revision", "state", *DEFINITION, "invocation", *ENTRIES)
 MailingId = tuple[int, int]
@@ -47,7 +48,7 @@ class Mailing:
     Where that log begins within its life, there are offsets up to which that says too little: up to
     *doubted* how far the mailing is, up to *open* even whether it takes triggers, up to *guessed*
     its definition. It is vague until it was cut after those; not *counted* when its counters began
-    before.
+    before. Of those who *may_wait*, a message waits or not.
     """
 
     definition: dict[str, Any]
@@ -63,6 +64,7 @@ class Mailing:
     queue: list[Waits] = field(default_factory=list)
     rids: set[int] = field(default_factory=set)
     pairs: set[bytes] = field(default_factory=set)
+    may_wait: set[int] = field(default_factory=set)
 
     def take_back(self, rid: int) -> None:
         """Forget the messages of who unsubscribes before their cut, but for their number."""
@@ -73,6 +75,7 @@ class Mailing:
         self.counts["suppressed"] += sum(m.sure for m in self.queue if m.rid == rid)
         self.queue = [message for message in self.queue if message.rid != rid]
         self.rids.discard(rid)
+        self.may_wait.discard(rid)
         self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
 
     def take_sms_out(self, rid: int) -> None:
@@ -130,6 +133,7 @@ class Model:
         self.calls = Calls()
         self.once: dict[tuple[int, int], Ack] = {}
         self.begun: dict[tuple[int, int], int] = {}
+        self.caps = Caps()
         self.now = 0
         self._records, self._fingerprint = records, fingerprint
         self._form = People(records)
@@ -284,28 +288,44 @@ class Model:
         unclear = name in self.unclear
         pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
+        repeated = seen.get(mailing.definition["dedup"], pair in mailing.pairs)
+        cap, whose = mailing.definition["hourly_cap"], (org, event["mid"], rid)
+        full = None if self._forgot(mailing, offset) else self.caps.full(whose, cap, self.now)
+        doubted = outcome == "KNOWN" and (full is None or rid in mailing.may_wait)
         if perhaps and status == 0 and not unclear:
             return ack(event, rid, None, open_=True)
         if perhaps or unclear:
             # Of what may be a message, whatever comes after it may be a duplicate.
             outcome, mailing.counted = None, False
             mailing.vague = mailing.vague or perhaps
-        elif status == 0:
+        elif status != 0 and outcome == "KNOWN" and (mailing.vague or doubted):
+            outcome = None
+        elif status != 0 and repeated:
+            mailing.counts["duplicates"] += 1
+            return ack(event, rid, "DUPLICATE")
+        elif status == 0 or full:
             mailing.counts[str(outcome).lower()] += 1
             mailing.counts["suppressed"] += 1
             return ack(event, rid, "SUPPRESSED")
-        elif outcome == "KNOWN" and mailing.vague:
-            outcome = None
-        elif seen.get(mailing.definition["dedup"], pair in mailing.pairs):
-            mailing.counts["duplicates"] += 1
-            return ack(event, rid, "DUPLICATE")
-        if outcome is not None:
+        if outcome is None:
+            mailing.may_wait.add(rid)
+        else:
             mailing.counts[outcome.lower()] += 1
+        if cap:
+            self.caps.take(whose, self.now, sure=outcome is not None)
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
         says, texted = (None, True) if unclear else self.says(person, event)
         mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
+        unclear = unclear or doubted or full is True
         return ack(event, rid, outcome, unclear=unclear, open_=perhaps)
+
+    def _forgot(self, mailing: Mailing, offset: int) -> bool:
+        """Whether messages may count towards its cap that the log that is left does not have."""
+        if mailing.counted:
+            return False
+        young = self.now < self.before.begin_ms + HOUR or mailing.guessed >= 0
+        return offset <= mailing.guessed or bool(young and mailing.definition["hourly_cap"])
 
     def perhaps_sent(self) -> list[Send]:
         """Return what the model has waiting, and may have been cut before it can be certain."""
@@ -375,6 +395,7 @@ class Model:
         _need(event["mid"] > 0 and event["interval_s"] >= 0 and event["origin"] != "TIMER")
         _need(1 <= len(event["name"]) <= 500 and len(event["type"]) <= 50)
         _need(event["channels"] and event["state"] in (None, "CREATED", "ACTIVE"))
+        _need(0 <= event["hourly_cap"] <= 1000)
         ident = event["orgid"], event["mid"]
         mailing = self.mailings.get(ident)
         revision = self._revision(event, mailing)
@@ -476,7 +497,7 @@ def _cut(mailing: Mailing, offset: int) -> list[Send]:
     certain = offset > max(mailing.doubted, mailing.guessed)
     channels = mailing.definition["channels"] if certain else ["EMAIL", "SMS"]
     cut, mailing.queue = mailing.queue, []
-    mailing.rids, mailing.pairs = set(), set()
+    mailing.rids, mailing.pairs, mailing.may_wait = set(), set(), set()
     if mailing.vague:
         # Perhaps another cut took them along.
         cut = [message._replace(sure=False) for message in cut]

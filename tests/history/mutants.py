@@ -120,8 +120,8 @@ def _no_dedup_in_a_chunk() -> None:
     keep, apply = trigger._keep, Fold.apply
     later: list[tuple[Any, Any]] = []
 
-    def keeping(state: Any, mailing: Any, event: Any, offset: Any, same: Any, *more: Any) -> None:
-        keep(state, mailing, event, offset, None, *more)
+    def keeping(state: Any, mailing: Any, event: Any, at: Any, same: Any, *more: Any) -> None:
+        keep(state, mailing, event, at, None, *more)
         if same is not None:
             later.append((mailing.queue_id, same))
 

@@ -42,8 +42,8 @@ slowly = settings(
 @given(log=logs(), chunk=st.integers(1, 6))
 def test_what_the_fold_does_is_no_breach(log: list[LogRecord], chunk: int) -> None:
     world = World()
-    for offset, key, value, _ in log:
-        world.contents.add(LOG, HOME, key, value, offset=offset)
+    for offset, key, value, time_ms in log:
+        world.contents.add(LOG, HOME, key, value, offset=offset, time_ms=time_ms)
     report = world.work(chunk=chunk).contents.recount()
     assert [breach.line() for breach in report.breaches] == []
     assert report.limits == []

@@ -169,6 +169,7 @@ class StandIn:
         interval_s: int,
         channels: Collection[Channel],
         unknown_recipients: UnknownRecipients,
+        hourly_cap: int,
         state: MailingPhase | None,
     ) -> MailingView:
         if self.error is not None:
@@ -181,6 +182,7 @@ class StandIn:
             interval_s=interval_s,
             channels=tuple(channels),
             unknown_recipients=unknown_recipients,
+            hourly_cap=hourly_cap,
             state=state or MailingPhase.ACTIVE,
         )
         return self.known[orgid, mid]

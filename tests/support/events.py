@@ -101,6 +101,7 @@ def defined(
     interval_s: int = 15,
     channels: Sequence[Channel] = (Channel.EMAIL,),
     unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE,
+    hourly_cap: int = 0,
     state: MailingPhase | None = None,
     origin: Origin = Origin.REQUEST,
     revision: int = 0,
@@ -117,6 +118,7 @@ def defined(
         "interval_s": interval_s,
         "channels": channels,
         "unknown_recipients": unknown_recipients,
+        "hourly_cap": hourly_cap,
         "state": state,
     }
     return mailing_key(orgid, mid), CODEC.encode(MAILING_DEFINED, record)

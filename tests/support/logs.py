@@ -125,6 +125,8 @@ GARBAGE: tuple[Event, ...] = (
     defined(interval_s=-1),
     defined(origin=Origin.TIMER),
     defined(channels=()),
+    defined(hourly_cap=-1),
+    defined(hourly_cap=1001),
     defined(state=MailingPhase.SUSPENDED),
     switched(MailingPhase.ACTIVE, origin=Origin.TIMER),
     defined(origin=Origin.COPY, revision=9),
@@ -201,6 +203,8 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
     ]
     records: list[LogRecord] = []
     offset = draw(st.integers(0, 3))
+    # A busy day, or one in which an hour is soon over.
+    pace_ms = draw(st.sampled_from((10, 10, 20 * 60 * 1000)))
     for org, mid in draw(st.sampled_from((MAILINGS, MAILINGS, MAILINGS[:2], ()))):
         key, value = _definition(draw, org, mid, 1)
         records.append((offset, key, value, START_MS))
@@ -210,7 +214,7 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
     for kind in draw(st.lists(st.sampled_from(kinds), min_size=size, max_size=size)):
         key, value = kind(draw, records)
         offset += draw(st.sampled_from((0, 0, 0, 1, 2)))
-        records.append((offset, key, value, START_MS + 10 * offset))
+        records.append((offset, key, value, START_MS + pace_ms * offset))
         offset += 1
     return records
 
@@ -319,6 +323,7 @@ def _definition(
         interval_s=draw(st.sampled_from((0, 15))),
         channels=draw(st.sampled_from(CHANNELS)),
         unknown_recipients=draw(st.sampled_from((*[UnknownRecipients.CREATE] * 4, "REJECT"))),
+        hourly_cap=draw(st.sampled_from((0, 0, 1, 2))),
         state=state,
         origin=Origin.REQUEST if home else Origin.COPY,
         revision=0 if home else revision,

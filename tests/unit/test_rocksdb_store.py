@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schemas.calls import call_key
+from schemas.partition import partition_for as home
 from schemas.records import Status
 from streams.core.changelog import META_KEY
+from streams.core.partition import PartitionState
+from streams.core.restore import Restore
 from streams.store import rocksdb
 from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
 from streams.store.rocksdb import RocksRecipients
@@ -24,6 +28,8 @@ from tests.suites.recipient_table import (
     recipient,
     settle,
 )
+from tests.support.events import begun, defined, log_of, once, triggered
+from tests.support.folding import HOME, PARTITIONS, TOPIC_ID, Partition, at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -311,3 +317,24 @@ def _read_all(path: Path) -> None:
         table.prefetch(MANY)
     finally:
         table.close()
+
+
+def test_calls_with_keys_and_caps_are_still_known_after_a_warm_restart(
+    table: RocksRecipients, path: Path
+) -> None:
+    (email,) = at_home("ann@b.org")
+    partition = Partition(PartitionState(HOME, PARTITIONS, table, topic_id=TOPIC_ID))
+    key = next(k for k in map(str, range(99)) if home(call_key(2, 1, k), PARTITIONS) == HOME)
+    log = log_of([defined(hourly_cap=1), begun(key=key), once(triggered(email=email))])
+    effects = partition.step(log)
+    table.keep(effects.state, 9)
+    partition.fold.commit()
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    restored = PartitionState(HOME, PARTITIONS, again, topic_id=TOPIC_ID)
+    Restore(restored).finish(9)
+    again.close()
+    live = partition.state
+    assert (restored.calls.calls, restored.calls.answers) == (live.calls.calls, live.calls.answers)
+    assert live.calls.answers
+    assert restored.caps.times == live.caps.times != {}
