@@ -63,6 +63,7 @@ class Change(NamedTuple):
     first_name: str | None
     number: str | None
     texts: bool | None
+    request_id: str
 
 
 class Control(NamedTuple):
@@ -151,6 +152,7 @@ def changes_of(log: list[Raw]) -> list[Change]:
             record["firstName"],
             record["smsContact"],
             record["smsSubscribed"],
+            record["request_id"],
         )
         for raw, _, record in records(log, _CHANGED)
     ]

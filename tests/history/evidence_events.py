@@ -54,6 +54,7 @@ def gather(
     _of_people(meaning, calls, found)
     _of_keys(meaning, topics, calls, owner, found)
     _of_drains(topics, found)
+    _of_the_library(topics, found)
     return dict(found)
 
 
@@ -121,6 +122,13 @@ def _of_keys(
         mailing = meaning.mailings.get((place[0], event.org, event.mid))
         cut = mailing.cut_after(first[1]) if mailing is not None else None
         found["entries made again after an invocation"] += bool(cut and cut[1].offset < place[1])
+
+
+def _of_the_library(topics: Topics, found: Counter[str]) -> None:
+    """Count what stands twice in the log under one request id, though it was asked for once."""
+    requests = [c.record["request_id"] for c in topics.controls if c.record["origin"] == "REQUEST"]
+    asked = Counter([*requests, *(change.request_id for change in topics.changes)])
+    found["events doubled by the client library"] += sum(times - 1 for times in asked.values())
 
 
 def _of_drains(topics: Topics, found: Counter[str]) -> None:

@@ -62,7 +62,11 @@ class MailingJudge:
                     self._breaches.add("M1", text)
 
     def _asked_for(self) -> None:
-        """I2: no more requests in the log than were made, and each that was answered is there."""
+        """I2: no more requests in the log than were made, and each that was answered is there.
+
+        One may stand twice under its request id, as changes may (`judge_people`).
+        """
+        met: set[str] = set()
         most, least, found = Counter[object](), Counter[object](), Counter[object]()
         for call in self._calls:
             if call.f == "look":
@@ -73,7 +77,8 @@ class MailingJudge:
             least[what] += attempt.type == "ok"
         for control in self._topics.controls:
             record = control.record
-            if record["origin"] == "REQUEST":
+            if record["origin"] == "REQUEST" and record["request_id"] not in met:
+                met.add(record["request_id"])
                 wanted = record["state"] if control.name == "MailingSwitched" else None
                 found[_ASKING[control.name], record["orgid"], record["mid"], wanted] += 1
         for what in most | found:

@@ -27,7 +27,7 @@ class _Moment(NamedTuple):
     ns: int
     ended: bool
     rid: int
-    # How many versions there must be, or were seen.
+    # How many versions were seen: at least when it ended, at most when it began.
     seen: int
     call: Call | None
 
@@ -48,14 +48,18 @@ class PeopleJudge:
         self._seen()
 
     def _nothing_from_nothing(self) -> None:
-        """I2: each change of the log was asked for, as it stands there, and once."""
-        met: set[int] = set()
+        """I2: each change of the log was asked for, as it stands there, and once.
+
+        Under one request id it may stand twice: where an event runs out of time, the client library
+        gives its producer a new epoch, and sends again what other partitions may have already.
+        """
+        met: dict[int, str] = {}
         for change in self._topics.changes:
             call = self._calls.get(change.call)
-            if call is None or call.f != "change" or change.call in met:
+            again = met.setdefault(change.call, change.request_id) != change.request_id
+            if call is None or call.f != "change" or again:
                 self._breaches.add("I2", f"nobody asked for {change}")
                 continue
-            met.add(change.call)
             who, fields = call.said["who"], call.said["fields"]
             whose = who == change.rid if isinstance(who, int) else same(who) == same(change.email)
             given = (change.status, change.first_name, change.number, change.texts)
@@ -96,17 +100,17 @@ class PeopleJudge:
             person = self._meaning.person(call.org, call.said["who"])
             shown = attempt.shown
             if "code" in shown:
-                seen = 0
+                seen = 0, 0
                 if shown["code"] != "UNKNOWN_RECIPIENT":
                     self._breaches.add("R1", f"refused with {shown['code']}: {call.said}")
                     continue
             else:
                 seen = self._version(call, person, shown)
-                if not seen:
+                if not seen[1]:
                     continue
             if person is not None:
-                moments.append(_Moment(attempt.invoked, False, person.rid, seen, call))
-                moments.append(_Moment(attempt.ended, True, person.rid, seen, call))
+                moments.append(_Moment(attempt.invoked, False, person.rid, seen[1], call))
+                moments.append(_Moment(attempt.ended, True, person.rid, seen[0], call))
         floors: dict[int, int] = defaultdict(int)
         for moment in sorted(moments, key=lambda each: each[:2]):
             if moment.ended:
@@ -128,14 +132,14 @@ class PeopleJudge:
             ]
         return found
 
-    def _version(self, call: Call, person: Person | None, shown: dict[str, Any]) -> int:
-        """Return how many versions of a recipient an answer knows; 0: it is none that there was."""
+    def _version(self, call: Call, person: Person | None, shown: dict[str, Any]) -> tuple[int, int]:
+        """Return how many versions an answer knows at least, and at most; 0: there was no such."""
         number = str(shown.get("lastName") or "").removeprefix("call ")
         versions = person.versions if person is not None else []
         places = [at for at, each in enumerate(versions, 1) if str(each.call) == number]
         if not places or person is None or person.rid != shown.get("rid"):
             self._breaches.add("R1", f"nobody wrote what was read: {shown} of {call.said['who']}")
-            return 0
+            return 0, 0
         version = versions[places[-1] - 1]
         written = self._calls.get(version.call)
         if call.f == "change" and version.call != call.number:
@@ -144,7 +148,7 @@ class PeopleJudge:
             self._breaches.add("R1", f"stored was {version}, read was {shown}")
         elif written is not None and written.invoked > call.attempts[0].ended:
             self._breaches.add("R1", f"read before it was written: {shown}")
-        return places[-1]
+        return places[0], places[-1]
 
 
 def _as_shown(version: Version) -> tuple[object, ...]:

@@ -55,6 +55,7 @@ class World:
         self.offset += 1
         self.revision += 1
         record = {"orgid": ORG, "mid": MID, "revision": 0, "origin": "REQUEST"} | fields
+        record["request_id"] = f"event {self.offset}"
         self.controls.append(Control(0, self.offset, name, record))
         copied = record | {"origin": "COPY", "revision": self.revision}
         for partition in range(1, PARTITIONS):
@@ -110,7 +111,8 @@ class World:
         self.offset += 1
         place = (0, self.offset, len(self.calls), ORG, 0, email)
         texts = fields.get("smsSubscribed")
-        self.changes.append(Change(*place, fields.get("status", -1), None, None, texts))
+        stored = (fields.get("status", -1), None, None, texts)
+        self.changes.append(Change(*place, *stored, f"event {self.offset}"))
         self.controls.sort(key=lambda each: each[:2])
         person = Meaning.of(self).person(ORG, email)  # type: ignore[arg-type]
         assert person is not None
@@ -238,7 +240,8 @@ def _read_another_profile(world: World) -> None:
 
 
 def _change_out_of_nothing(world: World) -> None:
-    world.changes.append(world.changes[-1]._replace(offset=world.offset + 1))
+    again = {"offset": world.offset + 1, "request_id": "another"}
+    world.changes.append(world.changes[-1]._replace(**again))
 
 
 def _sent_twice(world: World) -> None:
