@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from producers.contract.mailing_calls import FIRST
-from producers.errors import ControlRefused, NotAcknowledged, UnknownMailing
+from producers.errors import ControlRefused, LogUnavailable, NotAcknowledged, UnknownMailing
 from producers.events import check_mailing
 from producers.exchange import unavailable
 from producers.outgoing import Slice
@@ -165,7 +165,7 @@ class Control:
             "state": state,
         }
         await self._request(MAILING_DEFINED, orgid, mid, definition)
-        return await self.mailing(orgid, mid)
+        return await self._as_it_is_now(orgid, mid)
 
     async def switch(self, orgid: int, mid: int, state: MailingPhase) -> MailingView:
         """Bring a mailing into *state* in every partition, and return it as it is then.
@@ -173,7 +173,14 @@ class Control:
         Doing it again is harmless. UnknownMailing, or ControlRefused when no way leads there.
         """
         await self._request(MAILING_SWITCHED, orgid, mid, {"state": state.value})
-        return await self.mailing(orgid, mid)
+        return await self._as_it_is_now(orgid, mid)
+
+    async def _as_it_is_now(self, orgid: int, mid: int) -> MailingView:
+        """Return a mailing after a request: what fails now does not take that out of the log."""
+        try:
+            return await self.mailing(orgid, mid)
+        except LogUnavailable as exc:
+            raise LogUnavailable(str(exc), produced=True) from exc
 
     async def pending(
         self, orgid: int, mid: int, *, after: Place = FIRST, limit: int = MAX_PAGE

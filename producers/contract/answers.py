@@ -96,7 +96,8 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
             error = EntryError(index, field, code, detail)
         errors.append(error)
 
-    if of_the_mailing is not None:
+    # What is late may have been added yet, before the mailing was closed where its recipient lives.
+    if of_the_mailing is not None and (added or not late):
         status, error = of_the_mailing
         if not added:
             return TriggerAnswer(status, (), (error,))

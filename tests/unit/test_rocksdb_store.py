@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from schemas.calls import call_key
-from schemas.partition import partition_for as home
+from schemas.partition import partition_for
 from schemas.records import Status
 from streams.core.changelog import META_KEY
 from streams.core.partition import PartitionState
@@ -97,6 +98,29 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
     assert again.get(b"2:open@b.org") is None
     assert again.key_of(3072) is None
     again.close()
+
+
+def test_a_call_made_again_after_a_restart_is_known_and_counts_once(
+    table: RocksRecipients, path: Path
+) -> None:
+    key = next(k for k in map(str, count()) if partition_for(call_key(2, 1, k), PARTITIONS) == HOME)
+    (email,) = at_home("a@b.org")
+    calls = [begun(key=key), once(triggered(email=email))]
+    before = Partition(PartitionState(HOME, PARTITIONS, table))
+    effects = before.step(log_of([defined(), *calls]))
+    table.keep(effects.state, 0)
+    before.fold.commit()
+    before.output.take(effects)
+    table.close()
+
+    state = PartitionState(HOME, PARTITIONS, RocksRecipients(path, CHANGELOG))
+    Restore(state).finish(0)
+    again = Partition(state).run(log_of(calls, start=3))
+    state.recipients.close()  # type: ignore[attr-defined]
+
+    assert again.output.answers[0][1]["outcome"] == "KNOWN"
+    assert again.outcomes() == before.outcomes()
+    assert state.mailings[2, 1].triggered == 1
 
 
 def test_who_was_changed_is_so_when_it_is_opened_again(table: RocksRecipients, path: Path) -> None:
@@ -324,7 +348,7 @@ def test_calls_with_keys_and_caps_are_still_known_after_a_warm_restart(
 ) -> None:
     (email,) = at_home("ann@b.org")
     partition = Partition(PartitionState(HOME, PARTITIONS, table, topic_id=TOPIC_ID))
-    key = next(k for k in map(str, range(99)) if home(call_key(2, 1, k), PARTITIONS) == HOME)
+    key = next(k for k in map(str, count()) if partition_for(call_key(2, 1, k), PARTITIONS) == HOME)
     log = log_of([defined(hourly_cap=1), begun(key=key), once(triggered(email=email))])
     effects = partition.step(log)
     table.keep(effects.state, 9)
