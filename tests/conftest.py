@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Folders by how long their files take. Files go to the workers in this order, for a long one that
 # begins last leaves the other worker without work.
-LONGEST_FIRST = ("simulation", "crash", "integration", "property", "contract", "unit")
+LONGEST_FIRST = ("property", "simulation", "crash", "integration", "contract", "unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
