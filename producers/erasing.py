@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
@@ -27,8 +27,6 @@ _ASK_S = 10.0
 _PERSONAL = (LOG, ACKS, SENDS, DEAD_LETTERS, UNDELIVERED, STATE)
 # What Kafka takes for "never" is far beyond what a date can say.
 _LONGEST_MS = 100 * 365 * 86_400_000
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

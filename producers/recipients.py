@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from producers.contract.changes import address_fixed
 from producers.contract.errors import Code, EntryError
-from producers.erasing import EPOCH, Erasure
+from producers.erasing import Erasure
 from producers.errors import RecipientRefused, UnknownRecipient
 from producers.events import check_mailing
 from schemas.ids import partition_of_rid, recipient_key, rid_key
+from schemas.moments import moment
 from schemas.partition import partition_for
 from schemas.records import (
     RECIPIENT_CHANGED,
@@ -72,7 +73,7 @@ class RecipientCalls:
         # The log and the workers have no secrets of their own: whoever asks brings one.
         secret = secrets.token_bytes(_SECRET_BYTES)
         record = await self._ask(RECIPIENT_ERASED, orgid, who, {"secret": secret})
-        erased = EPOCH + timedelta(milliseconds=record["erased"])
+        erased = moment(record["erased"])
         # Whoever names an address has just written it into the log.
         last = erased if who.email is None else max(erased, datetime.now(UTC))
         return Erasure(orgid, record["rid"], erased, await self._exchange.retention.remains(last))
@@ -125,10 +126,6 @@ def _view(orgid: int, record: dict[str, Any]) -> RecipientView:
         status=Status(record.pop("status")),
         email=record.pop("email"),
         profile={name: value for name, value in record.items() if value is not None},
-        created=_date(created),
-        modified=_date(modified),
+        created=moment(created) if created else None,
+        modified=moment(modified) if modified else None,
     )
-
-
-def _date(ms: int) -> datetime | None:
-    return EPOCH + timedelta(milliseconds=ms) if ms else None

@@ -92,6 +92,9 @@ def _take(given: dict[str, object], name: str, value: object) -> None:
     key, read = field
     if key in given:
         raise Refused(Code.REPEATED_FIELD, "the field stands twice")
+    if isinstance(value, float) and value.is_integer():
+        # 60.0 is a whole number in JSON, and what some programs make of 60.
+        value = int(value)
     if value is not None:
         given[key] = read(value)
 

@@ -18,6 +18,7 @@ from producers.contract.fields import PROFILE_TEXTS
 from producers.contract.media import kind_of
 from producers.contract.parameters import RecipientParameters, read_recipient_parameters
 from producers.errors import RecipientRefused
+from schemas.moments import iso_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -133,7 +134,7 @@ def _scalar(text: str) -> object:
 
 
 def _date(date: datetime | None) -> str | None:
-    return None if date is None else date.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return None if date is None else iso_text(date)
 
 
 def _json(document: object) -> Response:
