@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailing_trigger.commands import options, states
-from schemas.caps import MAX_HOURLY_CAP
 
 if TYPE_CHECKING:
     from producers.control import MailingView, Place
+
+# As in schemas/caps.py, which is not to be loaded before `guard` has seen that it is ours.
+_MAX_HOURLY_CAP = 1_000
 
 PAGE = 500
 COLUMNS = ("mid", "name", "state", "pending", "sent", "triggered", "duplicates", "rejected")
@@ -82,7 +84,7 @@ def define(
         typer.Option(
             "--hourly-cap",
             min=0,
-            max=MAX_HOURLY_CAP,
+            max=_MAX_HOURLY_CAP,
             help="Messages to one recipient within an hour, at most; 0: any number.",
         ),
     ] = 0,
