@@ -32,6 +32,8 @@ MAILING_SWITCHED: Final = "MailingSwitched"
 PENDING_QUERIED: Final = "PendingQueried"
 PENDING_ANSWER: Final = "PendingAnswer"
 MAILING_STATISTICS: Final = "MailingStatistics"
+DRY_RUN_QUERIED: Final = "DryRunQueried"
+DRY_RUN_ANSWER: Final = "DryRunAnswer"
 
 NAMES: Final = (
     RECIPIENT_TRIGGERED,
@@ -61,6 +63,8 @@ NAMES: Final = (
     CALL_STATE,
     ONCE_STATE,
     MAILING_STATISTICS,
+    DRY_RUN_QUERIED,
+    DRY_RUN_ANSWER,
 )
 
 API_TRIGGERED: Final = "api-triggered"
@@ -123,6 +127,13 @@ class CallOutcome(IntEnum):
     OTHER_CALL = 2
     TOO_MANY = 3
     FAILED = 4
+
+
+class DryRunOutcome(IntEnum):
+    """What became of a question what would become of entries."""
+
+    DONE = 0
+    FAILED = 1
 
 
 class Origin(StrEnum):

@@ -138,13 +138,12 @@ def _add(
     rid, status = head_of(found)
     rid_bytes = encode_long(rid)
     same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
-    queue = state.queues.get(mailing.queue_id)
     state.touch(mailing)
     if status == _UNSUBSCRIBED:
         mailing.known += 1
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
-    elif queue is not None and same in queue.seen:
+    elif state.is_pending(mailing.queue_id, same):
         mailing.duplicates += 1
         outcome = Outcome.DUPLICATE
     else:

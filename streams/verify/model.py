@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import msgpack
 
 from streams.verify.consequences import Ack, Answer, Copy, Dead, PersonAnswer, Send, Waits
+from streams.verify.dry_run import comparable, foretold
 from streams.verify.identities import home_of, same_person
 from streams.verify.mailings import drained, may_be, takes_sms
 from streams.verify.people import People, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, MutableMapping
 
     from streams.verify.consequences import Out
     from streams.verify.people import Says
@@ -106,8 +107,8 @@ class Model:
         fingerprint: Callable[[Record], Hashable] = digest,
     ) -> None:
         self.partition, self.partitions = partition, partitions
-        self.people: dict[bytes, bytes] = {}
-        self.keys: dict[int, bytes] = {}
+        self.people: MutableMapping[bytes, bytes] = {}
+        self.keys: MutableMapping[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
         self.unclear: set[bytes] = set()
         # By log key, in the order in which they began; and (rid, outcome) by call and index.
@@ -242,7 +243,7 @@ class Model:
             self.people[name], self.keys[rid] = person, name
         rid, status = msgpack.decode(person)[:2]
         unclear = name in self.unclear
-        pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
+        pair = b"%d:" % rid + blake2b(comparable(event["context"]), digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
         if unclear:
             outcome, mailing.counted = None, False
@@ -389,6 +390,15 @@ class Model:
         waits = [(w.offset, w.rid) for w in mailing.queue if w.offset > event["after"]]
         shown = tuple(waits[: max(0, min(event["limit"], 1000))])
         return _answer(event, "DONE", shown=shown, sure=not mailing.vague)
+
+    def _DryRunQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        _need(event["mid"] > 0, len(event["entries"]) <= 500)
+        _need(all(0 <= entry["index"] < 2**31 for entry in event["entries"]))
+        whole = dict.fromkeys(self._form.fields) | event
+        told = foretold(self, whole, Model._RecipientTriggered)
+        shown = tuple((ack.entry, max(ack.rid, 0), ack.outcome) for ack in told)
+        sure = all(ack.outcome is not None and not ack.unclear for ack in told)
+        return _answer(event, "DONE", shown=shown, sure=sure)
 
     def _refused(self, event: Record, mailing: Mailing) -> list[Out]:
         shown = shown_as(event["orgid"], event["mid"], mailing)
