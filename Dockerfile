@@ -12,7 +12,7 @@ COPY streams streams
 COPY producers producers
 COPY mailing_trigger mailing_trigger
 RUN /opt/mailing-trigger/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
- && /opt/mailing-trigger/bin/pip install --no-cache-dir /dist/*.whl
+ && /opt/mailing-trigger/bin/pip install --no-cache-dir "$(echo /dist/*.whl)[deliver,rocksdb]"
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/mailing-trigger --create-home mailing-trigger

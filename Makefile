@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+# Two brokers and their workers are what two cores bear. The order is that of tests/conftest.py.
+IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 # ARGS reaches the tool behind a target: make test ARGS="-k restart --kafka=container"
 ARGS ?=
 
@@ -20,7 +22,7 @@ setup: $(READY) ## Make .venv with everything in it; quick when it is there alre
 # Written last, so an interrupted install is repeated; newer than what it is made of, so changes
 # arrive: the package's description, and the modules that are compiled.
 $(READY): pyproject.toml hatch_build.py $(wildcard schemas/*.py streams/core/*.py streams/store/*.py \
-		producers/*.py producers/contract/*.py)
+		streams/verify/avro_readers.py streams/verify/identities.py producers/*.py producers/contract/*.py)
 	@echo "Setting up .venv: about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[embedded,test,dev]'
@@ -36,15 +38,15 @@ up: $(READY) ## Broker, worker and bridge, until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## The test suite, on the embedded broker
-	$(BIN)/pytest -n 2 --dist loadfile -m "not faults" $(ARGS)
+	$(BIN)/pytest $(IN_PARALLEL) -m "not faults" $(ARGS)
 
 .PHONY: faults
 faults: $(READY) ## Three brokers, a bad network, full disks, wrong clocks: some minutes
-	$(BIN)/pytest -n 2 --dist loadfile -m faults $(ARGS)
+	$(BIN)/pytest $(IN_PARALLEL) -m faults $(ARGS)
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
-	$(BIN)/pytest -n 2 --dist loadfile -m "any_broker and not faults" --kafka=container $(ARGS)
+	$(BIN)/pytest $(IN_PARALLEL) -m "any_broker and not faults" --kafka=container $(ARGS)
 
 .PHONY: crash
 crash: $(READY) ## Clients' histories under faults, judged by the log; some minutes

@@ -11,12 +11,15 @@ from rich.console import Console
 from bench import (
     big_call,
     bridge_capacity,
+    drain,
     growth,
     latency,
+    mailings,
     overload,
     report,
     restore,
     throughput,
+    verify,
 )
 from bench.broker import embedded
 from bench.machine import describe
@@ -42,7 +45,10 @@ SCENARIOS = {
     "machine": throughput.machine,
     "scale-out": throughput.scale_out,
     "growth": growth.measure,
+    "mailings": mailings.measure,
+    "drain": drain.measure,
     "restore": restore.measure,
+    "verify": verify.measure,
     "big-call": _big_call,
     "bridge": bridge_capacity.measure,
     "latency": latency.measure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from functools import cache
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
@@ -64,54 +65,57 @@ class EventMaker:
     """Makes a log from its first record on.
 
     *known* recipients are there already, those of `known_recipient`: the log begins behind them.
-    Each event is a call of its own, so that nothing is answered together. *entries* counts the
-    recipients and the pending messages that the log leaves.
+    Each event is a call of its own, so that nothing is answered together. Their mailings, from MID
+    on, take turns; without *interval_s* no timer joins the run. *entries* counts the recipients and
+    the pending messages that the log leaves.
     """
 
-    def __init__(self, *, seed: int, known: int = 0) -> None:
+    def __init__(
+        self, *, seed: int, known: int = 0, mailings: int = 1, interval_s: int = 0
+    ) -> None:
         self._rng = random.Random(seed)
         self._codec = Codec()
         self._known, begin = known_rids(known)
         self._ends = list(begin)
         self._new: list[tuple[str, int]] = []
-        self._pending: list[tuple[str, bytes]] = []
+        self._pending: list[tuple[str, bytes, bytes]] = []
+        self._interval_s = interval_s
         self.entries = 0
-        self._head = (
-            self._codec.framing.prefixes[RECIPIENT_TRIGGERED]
-            + encode_long(ORGID)
-            + encode_long(MID)
-        )
+        frame = self._codec.framing.prefixes[RECIPIENT_TRIGGERED] + encode_long(ORGID)
+        self._mids = range(MID, MID + mailings)
+        self._heads = cycle([frame + encode_long(mid) for mid in self._mids])
         self._replies = [encode_long(number) for number in range(ACK_PARTITIONS)]
         self.profiles = [self._profile() for _ in range(_PROFILES)]
 
     def definitions(self) -> Iterator[Record]:
-        """Yield the first record of every partition: the request at home, its copies elsewhere."""
-        key = mailing_key(ORGID, MID)
-        home = partition_for(key, PARTITIONS)
-        for partition in range(PARTITIONS):
-            self._ends[partition] += 1
-            yield partition, key, self._definition(copy=partition != home)
+        """Yield the first records of every partition: the request at home, its copies elsewhere."""
+        for mid in self._mids:
+            key = mailing_key(ORGID, mid)
+            home = partition_for(key, PARTITIONS)
+            for partition in range(PARTITIONS):
+                self._ends[partition] += 1
+                yield partition, key, self._definition(mid, copy=partition != home)
 
     def triggers(self, count: int) -> Iterator[Record]:
         """Yield *count* events."""
         rng = self._rng
         for _ in range(count):
             kind = rng.random() if self._new else 0
-            context = self._context()
+            context, head = self._context(), next(self._heads)
             if kind < _NEW:
                 email = f"recipient.{len(self._new)}@example{int(rng.random() * 1000)}.com"
-                record = self._by_address(email, context)
+                record = self._by_address(email, context, head)
                 partition = record[0]
                 self._new.append((email, rid_of(self._ends[partition] - 1, partition)))
-                self._pending.append((email, context))
+                self._pending.append((email, context, head))
                 self.entries += 2
             elif kind < _KNOWN:
-                record = self._by_address(self._somebody()[0], context)
+                record = self._by_address(self._somebody()[0], context, head)
                 self.entries += 1
             elif kind < _DUPLICATE:
                 record = self._by_address(*self._pending[int(rng.random() * len(self._pending))])
             else:
-                record = self._by_rid(self._somebody()[1], context)
+                record = self._by_rid(self._somebody()[1], context, head)
                 self.entries += 1
             yield record
 
@@ -121,25 +125,32 @@ class EventMaker:
         place = int(self._rng.random() * len(self._known))
         return known_recipient(place), self._known[place]
 
-    def _by_address(self, email: str, context: bytes) -> Record:
+    def _by_address(self, email: str, context: bytes, head: bytes) -> Record:
         key = recipient_key(ORGID, email)
         partition = partition_for(key, PARTITIONS)
         profile = self.profiles[int(self._rng.random() * _PROFILES)]
-        return self._record(partition, key, _NO_RID, context, email, profile)
+        return self._record(partition, key, head, _NO_RID, context, email, profile)
 
-    def _by_rid(self, rid: int, context: bytes) -> Record:
+    def _by_rid(self, rid: int, context: bytes, head: bytes) -> Record:
         profile = self.profiles[0]
-        place = partition_of_rid(rid)
-        return self._record(place, rid_key(ORGID, rid), encode_long(rid), context, "", profile)
+        place, key = partition_of_rid(rid), rid_key(ORGID, rid)
+        return self._record(place, key, head, encode_long(rid), context, "", profile)
 
     def _record(
-        self, partition: int, key: bytes, rid: bytes, context: bytes, email: str, profile: bytes
+        self,
+        partition: int,
+        key: bytes,
+        head: bytes,
+        rid: bytes,
+        context: bytes,
+        email: str,
+        profile: bytes,
     ) -> Record:
         rng = self._rng
         self._ends[partition] += 1
         value = b"".join(
             (
-                self._head,
+                head,
                 encode_bytes(b"%032x" % rng.getrandbits(128)),
                 _FIRST,
                 self._replies[int(rng.random() * ACK_PARTITIONS)],
@@ -165,10 +176,10 @@ class EventMaker:
         names = rng.sample(list(_PROFILE), rng.randint(*_PROFILE_FIELDS))
         return write_profile({name: rng.choice(_PROFILE[name]) for name in names})
 
-    def _definition(self, *, copy: bool) -> bytes:
+    def _definition(self, mid: int, *, copy: bool) -> bytes:
         fields = {
             "orgid": ORGID,
-            "mid": MID,
+            "mid": mid,
             "request_id": "definition",
             "index": 0,
             "reply_partition": -1,
@@ -177,8 +188,7 @@ class EventMaker:
             "name": "Benchmark",
             "type": API_TRIGGERED,
             "dedup": DedupPolicy.RECIPIENT_CONTEXT,
-            # Without an interval no timer joins the run.
-            "interval_s": 0,
+            "interval_s": self._interval_s,
         }
         return self._codec.encode(MAILING_DEFINED, fields)
 

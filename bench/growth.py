@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -58,25 +59,27 @@ def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measu
     for number in range(_ROUNDS):
         sizes = _FULL if full and not number else _SHORT
         for known in sizes:
-            state = list(_recipients(known))
+            state = list(known_state(known))
             kept = sum(len(value) for _, _, value in state)
-
-            def preload(log: Log, known: int = known, state: list[Record] = state) -> None:
-                counts = dict.fromkeys(range(PARTITIONS), 0)
-                records = chain(state, _ends(log, known))
-                produce(log.bootstrap_servers, log.prefix + STATE, records, counts)
-
+            prepare = partial(preload, known=known, state=state)
             with log_of(broker, _EVENTS, known=known) as log:
                 for contestant in (WORKER, WORKER_ROCKSDB):
                     if contestant.missing():
                         continue
-                    grown = run(contestant, log, broker, warm_up=_WARM_UP, prepare=preload)
+                    grown = run(contestant, log, broker, warm_up=_WARM_UP, prepare=prepare)
                     tell(f"{contestant.name}, {known:,} known: {grown.seen.rate:,.0f} events/s")
                     done.append(Grown(known, kept, grown))
     return Measured([_table(done), *_memory(done)], _figures(done))
 
 
-def _recipients(known: int) -> Iterator[Record]:
+def preload(log: Log, *, known: int, state: list[Record]) -> None:
+    """Write the changelog that a worker of *known* recipients would have left."""
+    counts = dict.fromkeys(range(PARTITIONS), 0)
+    records = chain(state, _ends(log, known))
+    produce(log.bootstrap_servers, log.prefix + STATE, records, counts)
+
+
+def known_state(known: int) -> Iterator[Record]:
     """Yield the changelog's records that *known* recipients would have left."""
     rids, begins = known_rids(known)
     profiles = EventMaker(seed=_SEED).profiles
@@ -87,7 +90,7 @@ def _recipients(known: int) -> Iterator[Record]:
         key = recipient_key(ORGID, email)
         stored = encode_bytes(email.encode()) + profiles[number % len(profiles)]
         written[partition_of_rid(rid)].add(
-            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored, dates_of(1))
+            key, pack(RECIPIENT_FRAME, encode_long(rid), status, stored, dates_of(1)), rid
         )
         if (number + 1) % _TRANSACTION == 0 or number == known - 1:
             for partition, each in enumerate(written):

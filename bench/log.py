@@ -39,7 +39,7 @@ class Log:
     """Events on the topics of *prefix*; *ends* are the offsets a group commits in the end.
 
     *begins* are the offsets of the first events, *entries* the recipients and pending messages
-    that these leave.
+    that these leave, *definitions* the records before the triggers.
     """
 
     bootstrap_servers: str
@@ -49,6 +49,7 @@ class Log:
     ends: dict[int, int]
     value_bytes: int
     entries: int
+    definitions: int
 
     @property
     def topic(self) -> str:
@@ -62,21 +63,25 @@ class Log:
 
 
 @contextmanager
-def log_of(broker: Broker, triggers: int, *, seed: int = 1, known: int = 0) -> Iterator[Log]:
+def log_of(
+    broker: Broker, triggers: int, *, seed: int = 1, known: int = 0, mailings: int = 1
+) -> Iterator[Log]:
     """Make a log of *triggers* events, on topics that go when the scenario ends."""
     prefix = f"bench-{uuid.uuid4().hex[:8]}."
     servers = broker.bootstrap_servers
     make_topics(servers, prefix)
     try:
-        maker = EventMaker(seed=seed, known=known)
+        maker = EventMaker(seed=seed, known=known, mailings=mailings)
         ends = dict.fromkeys(range(PARTITIONS), 0)
         _, begins = known_rids(known)
         # What created the known ones was read long ago: nobody looks at it again.
         old = ((number, b"", b"") for number in range(PARTITIONS) for _ in range(begins[number]))
         produce(servers, prefix + LOG, old, ends)
-        records = chain(maker.definitions(), maker.triggers(triggers))
+        definitions = list(maker.definitions())
+        records = chain(definitions, maker.triggers(triggers))
         size = produce(servers, prefix + LOG, records, ends)
-        yield Log(servers, prefix, triggers, begins, ends, size, maker.entries)
+        entries, defined = maker.entries, len(definitions)
+        yield Log(servers, prefix, triggers, begins, ends, size, entries, defined)
     finally:
         remove_topics(servers, prefix)
 

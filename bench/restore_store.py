@@ -30,6 +30,7 @@ from schemas.records import PARTITION_META, RECIPIENT_STATE
 from streams.core.changelog import META_KEY
 from streams.core.partition import FOLD_VERSION, PartitionState
 from streams.core.recipient_batches import NewRecipients, read_recipients
+from streams.core.recipients import head_of
 from streams.core.restore import Restore
 from streams.embedded.broker import EmbeddedBroker
 from streams.store.memory import MemoryRecipients
@@ -98,7 +99,7 @@ def fill(settings: WorkerSettings, count: int) -> int:
         new = NewRecipients()
         for key, value in created:
             size += len(key) + len(value)
-            new.add(key, value)
+            new.add(key, value, head_of(value)[0])
         for key, value in new.records():
             producer.produce(settings.state, value, key, partition=0)
         meta = {"seq": 1 + number // _TRANSACTION, "applied": 2 * number, "topic_id": "bench"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jinja2 import FileSystemLoader, PackageLoader
 
-from mailing_trigger.adapters import delivery_settings
+from mailing_trigger.adapters import client_settings, delivery_settings
 from mailing_trigger.delivery.deliverer import Deliverer
 from mailing_trigger.delivery.handover import Handover
 from mailing_trigger.delivery.outage import Outage
@@ -24,11 +25,13 @@ from schemas.framing import Framing
 from schemas.records import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from mailing_trigger.delivery.message import Send
     from mailing_trigger.delivery.settings import DeliverySettings
     from mailing_trigger.settings import Settings
+    from producers.settings import ClientSettings
 
 log = logging.getLogger("mailing_trigger.deliver")
 
@@ -37,7 +40,8 @@ def run(settings: Settings, *, again: bool) -> int:
     """Deliver until SIGTERM or SIGINT, with *again* what was laid aside; return the exit status."""
     configure(settings.log_level)
     delivery = delivery_settings(settings)
-    asyncio.run(_deliver(delivery, renderer_of(delivery.templates), again=again))
+    client = client_settings(settings) if settings.unsubscribe_bounces else None
+    asyncio.run(_deliver(delivery, renderer_of(delivery.templates), client, again=again))
     return 0
 
 
@@ -54,23 +58,42 @@ def renderer_of(templates: Path | None) -> Renderer:
     return renderer
 
 
-async def _deliver(settings: DeliverySettings, renderer: Renderer, *, again: bool) -> None:
+async def _deliver(
+    settings: DeliverySettings,
+    renderer: Renderer,
+    client: ClientSettings | None,
+    *,
+    again: bool,
+) -> None:
     codec, learn = _codec(settings.schema_registry_url)
-    deliverer = Deliverer(
-        settings,
-        renderer,
-        _handovers(settings),
-        Undelivered(settings),
-        codec,
-        learn=learn,
-        again=again,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, deliverer.stop)
-    topic = settings.undelivered if again else settings.sends
-    log.info("delivering %s in group %s", topic, settings.group)
-    await deliverer.run()
+    async with AsyncExitStack() as stack:
+        deliverer = Deliverer(
+            settings,
+            renderer,
+            _handovers(settings),
+            Undelivered(settings),
+            codec,
+            learn=learn,
+            unsubscribe=await stack.enter_async_context(_unsubscribing(client)) if client else None,
+            again=again,
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, deliverer.stop)
+        topic = settings.undelivered if again else settings.sends
+        log.info("delivering %s in group %s", topic, settings.group)
+        await deliverer.run()
+
+
+@asynccontextmanager
+async def _unsubscribing(
+    settings: ClientSettings,
+) -> AsyncIterator[Callable[[Send], Awaitable[bool]]]:
+    from mailing_trigger.bounces import Bounces  # noqa: PLC0415 - for those who want it
+    from producers.client import TriggerClient  # noqa: PLC0415
+
+    async with TriggerClient(settings) as client:
+        yield Bounces(client).unsubscribe
 
 
 def _handovers(settings: DeliverySettings) -> dict[Channel, Handover]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mailing_trigger.adapters import broker_of
@@ -13,6 +12,7 @@ from mailing_trigger.masking import masked_address
 from mailing_trigger.output import console, say
 from mailing_trigger.progress import counting
 from mailing_trigger.verify import schemas_of
+from schemas.moments import iso_text
 from streams.verify.life import NotThere, life_of, size_of
 from streams.verify.reading import Topics
 from streams.verify.records import Records
@@ -44,9 +44,12 @@ def lines(life: Life, *, personal: bool) -> list[str]:
     """Return a life, a line each."""
     email = life.email if personal else masked_address(life.email)
     status = _STATUS.get(life.status, str(life.status))
-    back = f"offset {life.reaches_back_to}, {_moment(life.reaches_back_ms)}"
+    who = f"{email}, {status}"
+    if life.erased is not None:
+        who = f"erased at {iso_text(life.erased)}, was {status}"
+    back = f"offset {life.reaches_back_to}, {iso_text(life.reaches_back_ms)}"
     told = [
-        f"recipient {life.rid} of organisation {life.orgid}, {email}, {status}",
+        f"recipient {life.rid} of organisation {life.orgid}, {who}",
         f"partition {life.partition}, whose log reaches back to {back}",
         "",
     ]
@@ -59,7 +62,7 @@ def _line(each: Happening, *, personal: bool) -> str:
     facts = each.facts | (each.personal if personal else {})
     shown = " ".join(f"{name}={_text(value)}" for name, value in facts.items())
     place = f"{each.topic}[{each.partition}]@{each.offset}"
-    return f"{_moment(each.time_ms)} {each.what:<10} {place} {shown}".rstrip()
+    return f"{iso_text(each.time_ms)} {each.what:<10} {place} {shown}".rstrip()
 
 
 def _told(life: Life, *, personal: bool) -> dict[str, Any]:
@@ -69,11 +72,6 @@ def _told(life: Life, *, personal: bool) -> dict[str, Any]:
         for happening in told["happenings"]:
             del happening["personal"]
     return told
-
-
-def _moment(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(value: object) -> str:

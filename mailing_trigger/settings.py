@@ -124,6 +124,10 @@ class Settings:
             "consumer group of `deliver`; empty: topic_prefix + mailing-trigger-deliver",
         ),
     ] = ""
+    unsubscribe_bounces: Annotated[
+        bool,
+        About(values.yes_or_no, "unsubscribe whose address the mail server refuses for good"),
+    ] = False
     log_level: Annotated[
         str, About(values.one_of(*LEVELS), "`DEBUG` (tracebacks too), `INFO`, `WARNING`, `ERROR`")
     ] = "INFO"

@@ -6,6 +6,7 @@ from producers.bulk import BulkAnswer
 from producers.client import TriggerClient
 from producers.contract.errors import EntryError
 from producers.control import Invocation, MailingView, PendingPage
+from producers.erasing import Erasure, Remains
 from producers.errors import (
     ClientError,
     ControlRefused,
@@ -30,6 +31,7 @@ __all__ = [
     "ClientSettings",
     "ControlRefused",
     "EntryError",
+    "Erasure",
     "Invocation",
     "KeyReused",
     "LogChanged",
@@ -41,6 +43,7 @@ __all__ = [
     "PendingPage",
     "RecipientRefused",
     "RecipientView",
+    "Remains",
     "SyncTriggerClient",
     "TriggerClient",
     "TriggerRejected",

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from producers.contract.errors import EntryError
     from producers.contract.receipts import AnswerPlace
     from producers.control import Place
+    from producers.erasing import Erasure
     from producers.events import Begun
     from producers.outgoing import Slice
     from producers.recall import Recalled
@@ -151,7 +152,7 @@ class TriggerClient:
     async def dry_run(
         self, *, orgid: int, mid: int, recipients: Iterable[int | Mapping[str, object]]
     ) -> list[BulkAnswer]:
-        """Return what `trigger_each` would, and change nothing; who would be created has no ID.
+        """Return what `trigger_each` would, and change nothing; who would be new has no ID.
 
         It is as of everything acknowledged before. TriggerRejected as there; ContractError when
         more than 500 recipients cannot be judged apart from each other.
@@ -246,11 +247,13 @@ class TriggerClient:
         interval_s: int = DEFAULT_INTERVAL_S,
         channels: Collection[Channel | str] = (Channel.EMAIL,),
         unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        hourly_cap: int = 0,
         state: MailingPhase | str | None = None,
     ) -> MailingView:
         """Create or change a mailing and return it as it is then.
 
-        A new mailing is active unless *state* is CREATED; one that is there stays as it is.
+        *hourly_cap* is how many messages a recipient gets within an hour at most; 0: any number. A
+        new mailing is active unless *state* is CREATED; one that is there stays as it is.
         """
         return await self._control.define(
             orgid,
@@ -261,6 +264,7 @@ class TriggerClient:
             interval_s=interval_s,
             channels=channels,
             unknown_recipients=unknown_recipients,
+            hourly_cap=hourly_cap,
             state=state,
         )
 
@@ -334,8 +338,19 @@ class TriggerClient:
         """Produce *change*, once read, and return the recipient as it is then."""
         return await self._recipients.change(orgid, change)
 
+    async def erase_recipient(
+        self, orgid: int, *, rid: int | None = None, email: str | None = None
+    ) -> Erasure:
+        """Erase a recipient; return what is left of it, where and until when.
+
+        Its messages that wait are taken back, its rid stays its own: the same address has it again
+        when it is triggered again. Erasing it again answers the same. UnknownRecipient.
+        """
+        _one_of(rid, email)
+        return await self._recipients.erase(orgid, Who(rid, email))
+
     async def submit_dry_run(self, call: TriggerCall, *, orgid: int, mid: int) -> dict[int, Result]:
-        """Return what `submit` would, with rid 0 for who would be created."""
+        """Return what `submit` would, with rid 0 for who would be new."""
         with self.in_flight.holding(call.entries):
             results = await DryRun(self._exchange, orgid, mid).run(call)
         return await self._mailing_first(results, call, orgid, mid)

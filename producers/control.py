@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from producers.contract.mailing_calls import FIRST
-from producers.errors import ControlRefused, NotAcknowledged, UnknownMailing
+from producers.errors import ControlRefused, LogUnavailable, NotAcknowledged, UnknownMailing
 from producers.events import check_mailing
 from producers.exchange import unavailable
 from producers.outgoing import Slice
 from producers.waiting import Waiting
+from schemas.caps import MAX_HOURLY_CAP
 from schemas.ids import mailing_key
 from schemas.partition import partition_for
 from schemas.records import (
@@ -91,6 +92,7 @@ class MailingView:
     unreachable: int = 0
     channels: tuple[Channel, ...] = (Channel.EMAIL,)
     unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE
+    hourly_cap: int = 0
 
     @property
     def pending(self) -> int:
@@ -137,6 +139,7 @@ class Control:
         interval_s: int = DEFAULT_INTERVAL_S,
         channels: Collection[Channel | str] = (Channel.EMAIL,),
         unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        hourly_cap: int = 0,
         state: MailingPhase | str | None = None,
     ) -> MailingView:
         """Create or change a mailing; ValueError when it cannot be one."""
@@ -146,6 +149,8 @@ class Control:
             raise ValueError(f"a mailing's type has at most {MAX_TYPE_CHARS} characters")
         if interval_s < 0:
             raise ValueError("interval_s starts at 0")
+        if not 0 <= hourly_cap <= MAX_HOURLY_CAP:
+            raise ValueError(f"a cap an hour is 1 to {MAX_HOURLY_CAP}, or 0 for none")
         if not channels:
             raise ValueError("a mailing has at least one channel")
         if state not in {None, MailingPhase.CREATED, MailingPhase.ACTIVE}:
@@ -157,10 +162,11 @@ class Control:
             "interval_s": interval_s,
             "channels": sorted({Channel(channel).value for channel in channels}),
             "unknown_recipients": UnknownRecipients(unknown_recipients).value,
+            "hourly_cap": hourly_cap,
             "state": state,
         }
         await self._request(MAILING_DEFINED, orgid, mid, definition)
-        return await self.mailing(orgid, mid)
+        return await self._as_it_is_now(orgid, mid)
 
     async def switch(self, orgid: int, mid: int, state: MailingPhase) -> MailingView:
         """Bring a mailing into *state* in every partition, and return it as it is then.
@@ -168,7 +174,14 @@ class Control:
         Doing it again is harmless. UnknownMailing, or ControlRefused when no way leads there.
         """
         await self._request(MAILING_SWITCHED, orgid, mid, {"state": state.value})
-        return await self.mailing(orgid, mid)
+        return await self._as_it_is_now(orgid, mid)
+
+    async def _as_it_is_now(self, orgid: int, mid: int) -> MailingView:
+        """Return a mailing after a request: what fails now does not take that out of the log."""
+        try:
+            return await self.mailing(orgid, mid)
+        except LogUnavailable as exc:
+            raise LogUnavailable(str(exc), produced=True) from exc
 
     async def pending(
         self, orgid: int, mid: int, *, after: Place = FIRST, limit: int = MAX_PAGE
@@ -256,6 +269,7 @@ class Control:
             revision=shown["revision"],
             channels=tuple(map(Channel, shown["channels"])),
             unknown_recipients=UnknownRecipients(shown["unknown_recipients"]),
+            hourly_cap=shown["hourly_cap"],
             **sums,
         )
 

@@ -42,7 +42,7 @@ class DryRun:
         self._failure: ClientError | None = None
 
     async def run(self, call: TriggerCall) -> dict[int, Result]:
-        """Return (outcome, rid) by index, without a rid (0) for who would be created.
+        """Return (outcome, rid) by index, without a rid (0) for who would be new.
 
         A missing index was not answered in time. LogUnavailable or LogChanged when there is no
         answer at all; ContractError (413) before anything is asked.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from producers.calls import Calls
 from producers.contract.receipts import AnswerPlace
+from producers.erasing import Retention
 from producers.errors import LogUnavailable, NotAcknowledged
 from producers.log import LogWriter, never_sent
 from producers.log_shape import LogShape
@@ -61,6 +62,7 @@ class Exchange:
         self._log = log
         self._bulk = bulk
         self._replies = replies
+        self.retention = Retention(settings)
         self._shape = LogShape(settings)
         self._shape.start()
         self._loop = asyncio.get_running_loop()

@@ -1,19 +1,28 @@
-"""Read and change what is stored of one recipient: through the log, like everything else."""
+"""Read, change and erase what is stored of one recipient: through the log, like everything else."""
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from producers.contract.changes import address_fixed
 from producers.contract.errors import Code, EntryError
+from producers.erasing import Erasure
 from producers.errors import RecipientRefused, UnknownRecipient
 from producers.events import check_mailing
 from schemas.ids import partition_of_rid, recipient_key, rid_key
+from schemas.moments import moment
 from schemas.partition import partition_for
-from schemas.records import RECIPIENT_CHANGED, RECIPIENT_QUERIED, RecipientOutcome, Status
+from schemas.records import (
+    RECIPIENT_CHANGED,
+    RECIPIENT_ERASED,
+    RECIPIENT_QUERIED,
+    RecipientOutcome,
+    Status,
+)
 from schemas.topics import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
     from producers.contract.changes import Change, Who
     from producers.exchange import Exchange
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +60,27 @@ class RecipientCalls:
 
     async def read(self, orgid: int, who: Who) -> RecipientView:
         """Return a recipient; UnknownRecipient."""
-        return await self._ask(RECIPIENT_QUERIED, orgid, who, {})
+        return _view(orgid, await self._ask(RECIPIENT_QUERIED, orgid, who, {}))
 
     async def change(self, orgid: int, change: Change) -> RecipientView:
         """Change a recipient and return it as it is then; UnknownRecipient, RecipientRefused."""
         status = Status.NOT_GIVEN if change.status is None else change.status
         fields = {**change.profile, "status": status}
-        return await self._ask(RECIPIENT_CHANGED, orgid, change.who, fields)
+        return _view(orgid, await self._ask(RECIPIENT_CHANGED, orgid, change.who, fields))
+
+    async def erase(self, orgid: int, who: Who) -> Erasure:
+        """Erase a recipient, or one again; UnknownRecipient."""
+        # The log and the workers have no secrets of their own: whoever asks brings one.
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        record = await self._ask(RECIPIENT_ERASED, orgid, who, {"secret": secret})
+        erased = moment(record["erased"])
+        # Whoever names an address has just written it into the log.
+        last = erased if who.email is None else max(erased, datetime.now(UTC))
+        return Erasure(orgid, record["rid"], erased, await self._exchange.retention.remains(last))
 
     async def _ask(
         self, name: str, orgid: int, who: Who, fields: Mapping[str, object]
-    ) -> RecipientView:
+    ) -> dict[str, Any]:
         check_mailing(orgid, 1)
         exchange = self._exchange
         rid, email = who.rid or 0, who.email or ""
@@ -85,7 +104,7 @@ class RecipientCalls:
             raise UnknownRecipient(orgid=orgid)
         if outcome is not RecipientOutcome.DONE:
             raise _refused(outcome)
-        return _view(orgid, exchange.codec.decode(answer["recipient"])[1])
+        return exchange.codec.decode(answer["recipient"])[1]
 
 
 def _refused(outcome: RecipientOutcome) -> RecipientRefused:
@@ -107,10 +126,6 @@ def _view(orgid: int, record: dict[str, Any]) -> RecipientView:
         status=Status(record.pop("status")),
         email=record.pop("email"),
         profile={name: value for name, value in record.items() if value is not None},
-        created=_date(created),
-        modified=_date(modified),
+        created=moment(created) if created else None,
+        modified=moment(modified) if modified else None,
     )
-
-
-def _date(ms: int) -> datetime | None:
-    return _EPOCH + timedelta(milliseconds=ms) if ms else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from producers.client import Result
     from producers.contract.entries import TriggerCall
     from producers.control import Invocation, MailingView, PendingPage, Place
+    from producers.erasing import Erasure
     from producers.recipients import RecipientView
     from producers.settings import ClientSettings
     from schemas.records import MailingPhase
@@ -162,6 +163,7 @@ class SyncTriggerClient:
         interval_s: int = DEFAULT_INTERVAL_S,
         channels: Collection[Channel | str] = (Channel.EMAIL,),
         unknown_recipients: UnknownRecipients | str = UnknownRecipients.CREATE,
+        hourly_cap: int = 0,
         state: MailingPhase | str | None = None,
     ) -> MailingView:
         """See `TriggerClient.define`."""
@@ -175,6 +177,7 @@ class SyncTriggerClient:
                 interval_s=interval_s,
                 channels=channels,
                 unknown_recipients=unknown_recipients,
+                hourly_cap=hourly_cap,
                 state=state,
             )
         )
@@ -229,6 +232,12 @@ class SyncTriggerClient:
     ) -> RecipientView:
         """See `TriggerClient.change_recipient`."""
         return self._run(self._client.change_recipient(orgid, fields, rid=rid, email=email))
+
+    def erase_recipient(
+        self, orgid: int, *, rid: int | None = None, email: str | None = None
+    ) -> Erasure:
+        """See `TriggerClient.erase_recipient`."""
+        return self._run(self._client.erase_recipient(orgid, rid=rid, email=email))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -11,6 +11,7 @@ MAILING_INVOKED: Final = "MailingInvoked"
 MAILING_QUERIED: Final = "MailingQueried"
 RECIPIENT_QUERIED: Final = "RecipientQueried"
 RECIPIENT_CHANGED: Final = "RecipientChanged"
+RECIPIENT_ERASED: Final = "RecipientErased"
 CALL_BEGUN: Final = "CallBegun"
 TRIGGERED_ONCE: Final = "RecipientTriggeredOnce"
 CALL_ANSWER: Final = "CallAnswer"
@@ -24,6 +25,8 @@ DEAD_LETTER: Final = "DeadLetter"
 DEAD_LETTER_SETTLED: Final = "DeadLetterSettled"
 RECIPIENT_STATE: Final = "RecipientState"
 RECIPIENT_BATCH: Final = "RecipientBatch"
+ERASED_RECIPIENT: Final = "ErasedRecipient"
+STUB_KEY: Final = "StubKey"
 MAILING_STATE: Final = "MailingState"
 PENDING_STATE: Final = "PendingState"
 PARTITION_META: Final = "PartitionMeta"
@@ -32,6 +35,7 @@ MAILING_SWITCHED: Final = "MailingSwitched"
 PENDING_QUERIED: Final = "PendingQueried"
 PENDING_ANSWER: Final = "PendingAnswer"
 MAILING_STATISTICS: Final = "MailingStatistics"
+CAP_STATE: Final = "CapState"
 DRY_RUN_QUERIED: Final = "DryRunQueried"
 DRY_RUN_ANSWER: Final = "DryRunAnswer"
 
@@ -63,6 +67,10 @@ NAMES: Final = (
     CALL_STATE,
     ONCE_STATE,
     MAILING_STATISTICS,
+    RECIPIENT_ERASED,
+    ERASED_RECIPIENT,
+    STUB_KEY,
+    CAP_STATE,
     DRY_RUN_QUERIED,
     DRY_RUN_ANSWER,
 )

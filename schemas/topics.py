@@ -78,6 +78,8 @@ TOPICS: tuple[Topic, ...] = (
         | {
             "cleanup.policy": "compact",
             "delete.retention.ms": str(14 * DAY_MS),
+            # Without it, what an erasing wrote over would stay until a broker finds enough to do.
+            "max.compaction.lag.ms": str(7 * DAY_MS),
             "max.message.bytes": str(EFFECT_MESSAGE_BYTES),
         },
     ),

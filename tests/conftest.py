@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from streams.embedded.broker import EmbeddedBroker
 
 
+# Folders by how long their files take. Files go to the workers in this order, for a long one that
+# begins last leaves the other worker without work.
+LONGEST_FIRST = ("property", "simulation", "crash", "integration", "contract", "unit")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kafka",
@@ -37,10 +42,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Stable: a file stays together, and in its order.
+    items.sort(key=_rank)
     for item in items:
         asks = "kafka" in getattr(item, "fixturenames", ())
         if asks and item.get_closest_marker("embedded_will_do") is None:
             item.add_marker("any_broker")
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")

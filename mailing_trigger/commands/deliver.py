@@ -20,6 +20,7 @@ def deliver(
     sms_outlet: options.SmsOutlet = None,
     sender: options.Sender = None,
     templates: options.Templates = None,
+    unsubscribe_bounces: options.UnsubscribeBounces = None,
     again: Annotated[
         bool,
         typer.Option("--again", help="Deliver what was laid aside, once, and end."),
@@ -35,7 +36,8 @@ def deliver(
     Mails go to a mail server (smtp:// with STARTTLS, smtps://), to a URL as JSON, or as files into
     a folder; text messages to a URL or a folder. Deliverers on any number of machines share the
     work. A message is handed over once, or again where one dies between that and its commit; its
-    Message-ID is the same. What is refused is kept in mailing.undelivered.
+    Message-ID is the same. What is refused is kept in mailing.undelivered, and with
+    --unsubscribe-bounces a recipient whose address is none is unsubscribed.
 
     \b
     Example: mailing-trigger deliver --outlet ./mails

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailing_trigger.commands import options, states
+from schemas.caps import MAX_HOURLY_CAP
 
 if TYPE_CHECKING:
     from producers.control import MailingView, Place
@@ -76,6 +77,15 @@ def define(
         UnknownRecipients,
         typer.Option("--unknown", help="What becomes of an address that nobody has."),
     ] = UnknownRecipients.CREATE,
+    hourly_cap: Annotated[
+        int,
+        typer.Option(
+            "--hourly-cap",
+            min=0,
+            max=MAX_HOURLY_CAP,
+            help="Messages to one recipient within an hour, at most; 0: any number.",
+        ),
+    ] = 0,
     state: Annotated[
         FirstState | None,
         typer.Option("--state", help="A created one takes no recipients yet. [as before; active]"),
@@ -100,6 +110,7 @@ def define(
             dedup=dedup.name,
             channels=[channel.name for channel in channels or (Channel.EMAIL,)],
             unknown_recipients=unknown_recipients.name,
+            hourly_cap=hourly_cap,
             state=state and state.name,
         )
     _print(view)

@@ -51,6 +51,7 @@ Outlet = Annotated[str | None, _flag("outlet", "URL|DIR")]
 SmsOutlet = Annotated[str | None, _flag("sms_outlet", "URL|DIR")]
 Sender = Annotated[str | None, _flag("sender", "ADDRESS")]
 Templates = Annotated[str | None, _flag("templates", "DIR")]
+UnsubscribeBounces = Annotated[bool | None, _flag("unsubscribe_bounces", None)]
 LogLevel = Annotated[str | None, _flag("log_level", "LEVEL")]
 
 Orgid = Annotated[

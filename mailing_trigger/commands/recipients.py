@@ -1,4 +1,4 @@
-"""`recipients show|unsubscribe|resubscribe`."""
+"""`recipients show|unsubscribe|resubscribe|erase`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
     recipients.command("show")(show)
     recipients.command("unsubscribe")(unsubscribe)
     recipients.command("resubscribe")(resubscribe)
-    app.add_typer(recipients, name="recipients", help="Look at recipients and unsubscribe them.")
+    recipients.command("erase")(erase)
+    app.add_typer(
+        recipients, name="recipients", help="Look at recipients, unsubscribe and erase them."
+    )
 
 
 def show(
@@ -85,6 +88,33 @@ def resubscribe(
     _print_status(_recipient(ctx, orgid, rid, email, {"status": int(Status.SUBSCRIBED)}))
 
 
+def erase(
+    ctx: typer.Context,
+    orgid: options.Orgid,
+    rid: Rid = None,
+    email: Email = None,
+    config: options.Config = None,
+    bootstrap_servers: options.BootstrapServers = None,
+    topic_prefix: options.TopicPrefix = None,
+) -> None:
+    """Forget everything about one recipient but its ID, and say what still holds something.
+
+    Messages that wait for an invocation are taken back. Nothing brings it back.
+
+    \b
+    Example: mailing-trigger recipients erase --orgid 2 --rid 3073
+    """
+    from mailing_trigger.output import say  # noqa: PLC0415
+
+    _require_one(rid, email)
+    with options.client_of(ctx) as client:
+        erasure = client.erase_recipient(orgid, rid=rid, email=email)
+    say(f"recipient {erasure.rid} was erased at {erasure.erased:%Y-%m-%d %H:%M:%S} UTC")
+    for each in erasure.remains:
+        until = "no date is set" if each.until is None else f"{each.until:%Y-%m-%d %H:%M} UTC"
+        say(f"{each.topic} may hold records from before until: {until}")
+
+
 def _recipient(
     ctx: typer.Context,
     orgid: int,
@@ -92,13 +122,16 @@ def _recipient(
     email: str | None,
     fields: dict[str, object],
 ) -> RecipientView:
-
-    if (rid is None) == (email is None):
-        raise typer.BadParameter("name the recipient by --rid or by --email")
+    _require_one(rid, email)
     with options.client_of(ctx) as client:
         if fields:
             return client.change_recipient(orgid, fields, rid=rid, email=email)
         return client.recipient(orgid, rid=rid, email=email)
+
+
+def _require_one(rid: int | None, email: str | None) -> None:
+    if (rid is None) == (email is None):
+        raise typer.BadParameter("name the recipient by --rid or by --email")
 
 
 def _print_status(view: RecipientView) -> None:

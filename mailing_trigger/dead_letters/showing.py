@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mailing_trigger.dead_letters.letters import decode
+from schemas.moments import iso_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ _HEX_BYTES = 256
 def row(letter: Letter, codec: Codec) -> tuple[str, ...]:
     """Return a letter's line in the list; nothing personal is in it."""
     name = decode(letter.value, codec).name or "?"
-    about = (str(letter.place), moment(letter.at_ms), letter.reason, name, f"{letter.size:,}")
+    about = (str(letter.place), iso_text(letter.at_ms), letter.reason, name, f"{letter.size:,}")
     return (*about, fate(letter))
 
 
@@ -30,13 +30,13 @@ def summary(letter: Letter, codec: Codec) -> dict[str, Any]:
     return {
         "partition": letter.place.partition,
         "offset": letter.place.offset,
-        "laid_aside": moment(letter.at_ms),
+        "laid_aside": iso_text(letter.at_ms),
         "reason": letter.reason,
         "detail": letter.detail,
         "event": decode(letter.value, codec).name or None,
         "bytes": letter.size,
         "state": letter.state,
-        "settled": moment(letter.settled_ms) if letter.settled_ms else None,
+        "settled": iso_text(letter.settled_ms) if letter.settled_ms else None,
         "to": letter.to and {"partition": letter.to.partition, "offset": letter.to.offset},
     }
 
@@ -44,7 +44,7 @@ def summary(letter: Letter, codec: Codec) -> dict[str, Any]:
 def whole(letter: Letter, codec: Codec) -> Iterator[str]:
     """Yield all there is of a letter, personal data included, a line each."""
     yield f"place      {letter.place}"
-    yield f"laid aside {moment(letter.at_ms)}"
+    yield f"laid aside {iso_text(letter.at_ms)}"
     yield f"reason     {letter.reason}: {letter.detail}"
     yield f"state      {fate(letter)}"
     yield f"key        {_text(letter.key)}"
@@ -65,12 +65,7 @@ def fate(letter: Letter) -> str:
     if not letter.settled_ms:
         return letter.state
     to = f" to {letter.to}" if letter.to else ""
-    return f"{letter.state}{to} at {moment(letter.settled_ms)}"
-
-
-def moment(time_ms: int) -> str:
-    """Return a time of the broker's, in UTC."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{letter.state}{to} at {iso_text(letter.settled_ms)}"
 
 
 def _text(raw: bytes | None) -> str:

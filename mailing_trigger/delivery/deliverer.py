@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailing_trigger.delivery.errors import Later, Refused
+from mailing_trigger.delivery.errors import Later, NoSuchAddress, Refused
 from mailing_trigger.delivery.handover import Underway
 from mailing_trigger.delivery.message import send_of
 from mailing_trigger.delivery.source import RELEASE_S, Source
@@ -17,7 +17,7 @@ from schemas.errors import UnknownFraming, WireError
 from schemas.records import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from confluent_kafka import Message
 
@@ -63,6 +63,7 @@ class Deliverer:
     """Delivers until `stop` is called.
 
     *learn* makes the codec understand a registry's schema id, and says whether it could.
+    *unsubscribe* hears of each message whose address takes none, and says whether it could.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class Deliverer:
         codec: Codec,
         *,
         learn: Callable[[int], bool] = lambda _: False,
+        unsubscribe: Callable[[Send], Awaitable[bool]] | None = None,
         again: bool = False,
     ) -> None:
         self._renderer, self._handovers = renderer, handovers
         self._undelivered, self._codec, self._learn = undelivered, codec, learn
+        self._unsubscribe = unsubscribe
         topic = settings.undelivered if again else settings.sends
         self._source = Source(settings, topic, self._release, bounded=again)
         self._open: set[_Open] = set()
@@ -147,7 +150,11 @@ class Deliverer:
                 self.counts["repeated"] += 1
                 return
             content = self._renderer.render(send)
-            await self._handover(send).deliver(send, content, underway)
+            try:
+                await self._handover(send).deliver(send, content, underway)
+            except NoSuchAddress:
+                await self._bounced(send)
+                raise
         except (Refused, Later) as exc:
             with underway.handing_over():
                 await self._undelivered.keep(message, exc, underway.tries)
@@ -157,6 +164,11 @@ class Deliverer:
             return
         self._remember(send.send_id)
         self.counts["delivered"] += 1
+
+    async def _bounced(self, send: Send) -> None:
+        if self._unsubscribe is not None:
+            done = await self._unsubscribe(send)
+            self.counts["unsubscribed" if done else "not_unsubscribed"] += 1
 
     async def _read(self, message: Message) -> Send:
         try:

@@ -2,6 +2,7 @@
 
 DeliveryError
 ├── Refused      this message will never be taken: it is laid aside
+│   └── NoSuchAddress  because no message to this address will be
 ├── Later        this message is not taken now, others may be: it is tried again
 └── Unavailable  nobody's message is taken now: all wait
 """
@@ -28,6 +29,10 @@ class DeliveryError(Exception):
 
 class Refused(DeliveryError):
     """Another try of this message would end alike."""
+
+
+class NoSuchAddress(Refused):
+    """The recipient's address is none, or takes nothing any more, whatever the message."""
 
 
 class Later(DeliveryError):

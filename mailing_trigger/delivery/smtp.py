@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mailing_trigger.delivery.errors import DeliveryError, Later, Refused, Unavailable
+from mailing_trigger.delivery.errors import (
+    DeliveryError,
+    Later,
+    NoSuchAddress,
+    Refused,
+    Unavailable,
+)
 from mailing_trigger.delivery.mail import compose
 from mailing_trigger.delivery.settings import AT_ONCE, Tls
 from mailing_trigger.errors import CommandError
@@ -33,6 +40,9 @@ _CLOSE_S = 5.0
 _CLOSING = 421
 _TOO_LARGE = 552
 _FOR_GOOD = 500
+# RFC 3463: no such mailbox, host, or spelling; moved; a null MX (RFC 7505); disabled. A 550 alone
+# may be policy, which 5.7 is, and 5.1.7 and 5.1.8 are about the sender.
+_NO_SUCH_ADDRESS = re.compile(r"5\.(1\.(1|2|3|6|10)|2\.1)\b")
 
 
 class _Connection:
@@ -142,4 +152,9 @@ def _sorted(exc: Exception) -> DeliveryError:
     if exc.code == _CLOSING or not (ours or exc.code == _TOO_LARGE):
         # Greeting, login, sender: the next message would be told the same.
         return Unavailable(reason, said)
-    return (Refused if exc.code >= _FOR_GOOD else Later)(reason, said)
+    if exc.code < _FOR_GOOD:
+        return Later(reason, said)
+    at_rcpt = isinstance(exc, aiosmtplib.SMTPRecipientRefused)
+    if at_rcpt and exc.code != _TOO_LARGE and _NO_SUCH_ADDRESS.match(said):
+        return NoSuchAddress(reason, said)
+    return Refused(reason, said)

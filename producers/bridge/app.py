@@ -120,7 +120,7 @@ def create_app(
         _route("/v3.7/mailing/invoke", {"POST": mailings.invoke}),
         _route("/v3.7/mailing/pending", {"GET": mailings.pending}),
         *_state_routes(States(client, admission)),
-        _route("/v3.7/recipient", {"GET": recipients.read, "PUT": recipients.change}),
+        _route("/v3.7/recipient", recipients.verbs()),
         *_list_routes(listing),
         _route("/healthz", {"GET": healthz}),
         _route("/readyz", {"GET": readyz}),

@@ -11,6 +11,7 @@ from producers.bridge.problems import Problem
 from producers.contract import json_body
 from producers.contract.errors import Code, ContractError, EntryError, Refused
 from producers.control import DEFAULT_INTERVAL_S, MAX_NAME_CHARS, MAX_TYPE_CHARS
+from schemas.caps import MAX_HOURLY_CAP
 from schemas.records import (
     API_TRIGGERED,
     Channel,
@@ -42,8 +43,8 @@ STATES = {state.lower(): state for state in (MailingPhase.CREATED, MailingPhase.
 class Definition:
     """What a mailing is to be.
 
-    *interval_s* 0 means: invoked on request only; *state* None: active when it is new, else as it
-    was.
+    *interval_s* 0 means: invoked on request only; *hourly_cap* 0: any number of messages; *state*
+    None: active when it is new, else as it was.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Definition:
     interval_s: int = DEFAULT_INTERVAL_S
     channels: tuple[Channel, ...] = (Channel.EMAIL,)
     unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE
+    hourly_cap: int = 0
     state: MailingPhase | None = None
 
 
@@ -90,6 +92,9 @@ def _take(given: dict[str, object], name: str, value: object) -> None:
     key, read = field
     if key in given:
         raise Refused(Code.REPEATED_FIELD, "the field stands twice")
+    if isinstance(value, float) and value.is_integer():
+        # 60.0 is a whole number in JSON, and what some programs make of 60.
+        value = int(value)
     if value is not None:
         given[key] = read(value)
 
@@ -120,10 +125,9 @@ def _channels(value: object) -> tuple[Channel, ...]:
     return tuple(sorted({_one_of(each, choices=CHANNELS) for each in value}))
 
 
-def _interval(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTERVAL_S:
-        detail = f"the interval is a whole number of seconds from 0 to {MAX_INTERVAL_S}"
-        raise Refused(Code.INVALID_VALUE, detail)
+def _number(value: object, *, what: str, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise Refused(Code.INVALID_VALUE, f"{what} from 0 to {most} is expected")
     return value
 
 
@@ -131,12 +135,25 @@ _FIELDS: dict[str, tuple[str, Callable[[object], object]]] = {
     "name": ("name", partial(_text, longest=MAX_NAME_CHARS)),
     "type": ("type", _type),
     "dedup": ("dedup", partial(_one_of, choices=DEDUP)),
-    "interval": ("interval_s", _interval),
+    "interval": (
+        "interval_s",
+        partial(_number, what="a whole number of seconds", most=MAX_INTERVAL_S),
+    ),
     "channels": ("channels", _channels),
     "unknownrecipients": ("unknown_recipients", partial(_one_of, choices=UNKNOWN_RECIPIENTS)),
+    "hourlycap": ("hourly_cap", partial(_number, what="a whole number", most=MAX_HOURLY_CAP)),
     "state": ("state", partial(_one_of, choices=STATES)),
 }
-_NAMES = ("name", "type", "dedup", "interval", "channels", "unknownRecipients", "state")
+_NAMES = (
+    "name",
+    "type",
+    "dedup",
+    "interval",
+    "channels",
+    "unknownRecipients",
+    "hourlyCap",
+    "state",
+)
 
 
 def _problem(errors: list[EntryError]) -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
@@ -14,6 +13,7 @@ from producers.bridge.trigger import query_of
 from producers.contract.listing import chosen, read_list_call
 from producers.contract.tables import write_rows
 from producers.mailing_statistics import COUNTERS
+from schemas.moments import iso_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,12 +66,5 @@ class BalanceMetric:
 def _row(mailing: MailingStatistics) -> dict[str, object]:
     row: dict[str, object] = {name: getattr(mailing, name) for name in COLUMNS[:-1]}
     row["state"] = mailing.state.lower()
-    row["asOf"] = _iso(mailing.as_of_ms)
+    row["asOf"] = iso_text(mailing.as_of_ms) if mailing.as_of_ms else None
     return row
-
-
-def _iso(ms: int) -> str | None:
-    if not ms:
-        return None
-    text = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

@@ -50,6 +50,7 @@ class Mailings:
                 interval_s=wanted.interval_s,
                 channels=wanted.channels,
                 unknown_recipients=wanted.unknown_recipients,
+                hourly_cap=wanted.hourly_cap,
                 state=wanted.state,
             )
         return answered(described(view))
@@ -99,6 +100,7 @@ def described(view: MailingView) -> dict[str, object]:
         "interval": view.interval_s,
         "channels": [channel.lower() for channel in view.channels],
         "unknownRecipients": view.unknown_recipients.lower(),
+        "hourlyCap": view.hourly_cap,
         "state": view.state.lower(),
         "revision": view.revision,
         "triggered": view.triggered,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from producers.contract.entries import TriggerCall
     from producers.contract.receipts import AnswerPlace, Receipt
     from producers.control import Invocation, MailingView, PendingPage, Place
+    from producers.erasing import Erasure
     from producers.recall import Recalled
     from producers.recipients import RecipientView
     from schemas.records import Channel, DedupPolicy, MailingPhase, Outcome, UnknownRecipients
@@ -60,6 +61,7 @@ class Client(Protocol):
         interval_s: int,
         channels: Collection[Channel],
         unknown_recipients: UnknownRecipients,
+        hourly_cap: int,
         state: MailingPhase | None,
     ) -> MailingView: ...
 
@@ -82,5 +84,9 @@ class Client(Protocol):
     async def recipient(
         self, orgid: int, *, rid: int | None, email: str | None
     ) -> RecipientView: ...
+
+    async def erase_recipient(
+        self, orgid: int, *, rid: int | None, email: str | None
+    ) -> Erasure: ...
 
     async def submit_change(self, orgid: int, change: Change) -> RecipientView: ...

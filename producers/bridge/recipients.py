@@ -1,4 +1,4 @@
-"""Recipients: read one, change one."""
+"""Recipients: read one, change one, erase one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from producers.contract.fields import PROFILE_TEXTS
 from producers.contract.media import kind_of
 from producers.contract.parameters import RecipientParameters, read_recipient_parameters
 from producers.errors import RecipientRefused
+from schemas.moments import iso_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from producers.bridge.limits import Admission
     from producers.bridge.ports import Client
+    from producers.bridge.resources import Handler
+    from producers.erasing import Erasure
     from producers.recipients import RecipientView
 
 # What holds where nothing is stored.
@@ -40,14 +43,25 @@ class Recipients:
         self._client = client
         self._admission = admission
 
+    def verbs(self) -> dict[str, Handler]:
+        """Return the handler of each verb."""
+        return {"GET": self.read, "PUT": self.change, "DELETE": self.erase}
+
     async def read(self, request: Request) -> Response:
         """Answer the recipient, as of every call acknowledged before."""
-        asked = _admitted(request)
-        if asked.rid is None and asked.email is None:
-            raise ContractError(400, Code.MISSING_PARAMETER, "rid or email is missing")
+        asked = _named(request)
         with self._admission.ticket():
             view = await self._client.recipient(asked.orgid, rid=asked.rid, email=asked.email)
         return _json(_document(view))
+
+    async def erase(self, request: Request) -> Response:
+        """Erase the recipient; answer what still holds something of it, and until when."""
+        asked = _named(request)
+        with self._admission.ticket():
+            erasure = await self._client.erase_recipient(
+                asked.orgid, rid=asked.rid, email=asked.email
+            )
+        return _json(_remains(erasure))
 
     async def change(self, request: Request) -> Response:
         """Change the fields that the body gives; answer the recipient as it is then."""
@@ -69,6 +83,21 @@ def _admitted(request: Request) -> RecipientParameters:
     asked = read_recipient_parameters(query_of(request))
     authorize(request, asked.orgid)
     return asked
+
+
+def _named(request: Request) -> RecipientParameters:
+    asked = _admitted(request)
+    if asked.rid is None and asked.email is None:
+        raise ContractError(400, Code.MISSING_PARAMETER, "rid or email is missing")
+    return asked
+
+
+def _remains(erasure: Erasure) -> dict[str, object]:
+    return {
+        "rid": erasure.rid,
+        "erasedDate": _date(erasure.erased),
+        "remains": [{"topic": each.topic, "until": _date(each.until)} for each in erasure.remains],
+    }
 
 
 def _document(view: RecipientView) -> dict[str, object]:
@@ -105,7 +134,7 @@ def _scalar(text: str) -> object:
 
 
 def _date(date: datetime | None) -> str | None:
-    return None if date is None else date.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return None if date is None else iso_text(date)
 
 
 def _json(document: object) -> Response:

@@ -81,7 +81,7 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
         outcome, rid = result
         if outcome <= Outcome.SUPPRESSED:  # `outcome.accepted`, without 10,000 property calls
             added = True
-            # 0: who would be created by a dry run.
+            # 0: of a dry run, who would be new.
             ids[index] = rid or None
             continue
         status = 422
@@ -97,7 +97,8 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
             error = EntryError(index, field, code, detail)
         errors.append(error)
 
-    if of_the_mailing is not None:
+    # What is late may have been added yet, before the mailing was closed where its recipient lives.
+    if of_the_mailing is not None and (added or not late):
         status, error = of_the_mailing
         if not added:
             return TriggerAnswer(status, (), (error,))

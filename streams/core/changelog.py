@@ -3,14 +3,15 @@
 Keys are readable bytes: ``b:<rid>`` the batch of recipients that begins with this one,
 ``m:<orgid>:<mid>`` a mailing, ``p:<orgid>:<mid>:<invocation>:<base offset>`` a batch of pending
 messages, ``x:<offset>`` a dead-lettered event, ``k:<log key>`` a call with an idempotency key,
-``o:<base offset>`` a batch of what entries of such calls were answered, ``meta`` how far the state
-goes; ``r:<log key>`` a recipient that was written again, whose batch came before. Values are always
-in single-object framing: nobody else reads this topic, and a restore must not depend on a registry.
+``o:<base offset>`` a batch of what entries of such calls were answered, ``c:<base offset>`` a batch
+of messages that count towards caps, ``meta`` how far the state goes; ``r:<log key>`` a recipient
+that was written again, whose batch came before, or its deletion; ``e:<digest>`` what is left of
+somebody who was erased, ``e:key`` what keys the digests. Values are always in single-object
+framing: nobody else reads this topic, and a restore must not depend on a registry.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
@@ -50,17 +51,20 @@ def poison_state(offset: int, reason: str, detail: str) -> tuple[bytes, bytes]:
 
 def seal(state: PartitionState, effects: Effects) -> None:
     """End a transaction's records: recipients, messages, mailings, then how far the state goes."""
-    effects.state += effects.recipients.records()
+    effects.state += effects.erased.records(effects.recipients.records())
     effects.state += [(b"r:" + key, value) for key, value in effects.changed.items()]
     journal = state.journals[-1]
     for batches in (journal.added, journal.rewritten):
         for (queue_id, base_offset), batch in batches.items():
             effects.state.append((pending_state_key(*queue_id, base_offset), encode_batch(batch)))
     for orgid, mid in state.journals[-1].mailings:
-        record = asdict(state.mailings[orgid, mid])
+        record = state.mailings[orgid, mid].record()
         key = b"m:%d:%d" % (orgid, mid)
         effects.state.append((key, _CODEC.encode(MAILING_STATE, record)))
     effects.state += state.calls.records()
+    effects.state += state.stubs.records()
+    state.caps.forget(state.applied_at)
+    effects.state += state.caps.records()
     state.seq += 1
     meta = {
         "seq": state.seq,

@@ -7,10 +7,10 @@ and no two requests can leave partitions in different states.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from schemas.caps import MAX_HOURLY_CAP
 from schemas.errors import BadRecord
 from schemas.ids import mailing_key
 from schemas.partition import partition_for
@@ -79,6 +79,8 @@ class ControlFold:
             raise BadRecord("BAD_FIELD", f"a name has 1 to {_MAX_NAME_CHARS} characters")
         if event["mid"] < 1 or event["interval_s"] < 0:
             raise BadRecord("BAD_FIELD", "mid or interval is out of range")
+        if not 0 <= event["hourly_cap"] <= MAX_HOURLY_CAP:
+            raise BadRecord("BAD_FIELD", f"a cap an hour is 0 to {MAX_HOURLY_CAP}")
         if event["origin"] == Origin.TIMER:
             raise BadRecord("BAD_FIELD", "no timer defines a mailing")
         if not event["channels"] or event["state"] in _NOT_DEFINED:
@@ -96,7 +98,8 @@ class ControlFold:
         self._answer(event, effects, ControlOutcome.DONE, mailing)
 
     def _changed(self, mailing: Mailing | None, event: Record) -> Mailing:
-        definition = {name: event[name] for name in ("name", "type", "interval_s")}
+        plain = ("name", "type", "interval_s", "hourly_cap")
+        definition = {name: event[name] for name in plain}
         definition["channels"] = tuple(each for each in Channel if each in event["channels"])
         definition["unknown_recipients"] = UnknownRecipients(event["unknown_recipients"])
         if event["state"] is not None:
@@ -254,7 +257,7 @@ class ControlFold:
             "outcome": outcome.name,
             "revision": mailing.revision if mailing is not None else 0,
             "messages": messages,
-            "mailings": [asdict(each) for each in shown],
+            "mailings": [each.record() for each in shown],
         }
         value = self._codec.encode(MAILING_ANSWER, record)
         effects.replies.answers.append((event["reply_partition"], value))

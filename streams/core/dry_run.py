@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, cast
 from schemas.ids import recipient_key, rid_key
 from schemas.records import DRY_RUN_ANSWER, DryRunOutcome
 from schemas.varint import decode_long, encode_bytes
+from streams.core.cap_table import CapTable
 from streams.core.effects import Effects
 from streams.core.events import Trigger
 from streams.core.heads import Head
 from streams.core.messages import EMPTY_PROFILE
 from streams.core.partition import Journal, PartitionState
+from streams.core.stubs import StubTable
 from streams.core.trigger import apply_trigger
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from streams.core.partition import MailingId
     from streams.core.queues import QueueId
     from streams.core.recipients import RecipientTable
+    from streams.core.stubs import Stub
 
 
 class DryRunFold:
@@ -80,6 +83,7 @@ class _StateAbove(PartitionState):
         recipients = cast("RecipientTable", _RecipientsAbove(below.recipients))
         super().__init__(below.partition, below.partitions, recipients)
         self._below = below
+        self.stubs, self.caps = _StubsAbove(below.stubs), _CapsAbove(below.caps)
         mailing = below.mailings.get(ident)
         if mailing is not None:
             self.mailings[ident] = replace(mailing)
@@ -95,16 +99,48 @@ class _RecipientsAbove:
     def __init__(self, below: RecipientTable) -> None:
         self._below = below
         self._new: dict[bytes, bytes] = {}
+        self._back: dict[int, bytes] = {}
 
     def get(self, key: bytes) -> bytes | None:
         return self._new.get(key) or self._below.get(key)
 
     def key_of(self, rid: int) -> bytes | None:
-        # Nobody can name one of the new.
-        return self._below.key_of(rid)
+        # Nobody can name one of the new, but who comes back has the rid of before.
+        return self._back.get(rid) or self._below.key_of(rid)
 
     def put(self, key: bytes, value: bytes, _rid: int) -> None:
         self._new[key] = value
+
+    def put_back(self, key: bytes, value: bytes, rid: int) -> None:
+        self._new[key] = value
+        self._back[rid] = key
+
+
+class _StubsAbove(StubTable):
+    """The stubs *below*, without those of whom came back."""
+
+    def __init__(self, below: StubTable) -> None:
+        super().__init__()
+        self._below = below
+        self._forgotten: set[bytes] = set()
+
+    def find(self, key: bytes) -> Stub | None:
+        return None if key in self._forgotten else self._below.find(key)
+
+    def forget(self, key: bytes) -> None:
+        self._forgotten.add(key)
+
+
+class _CapsAbove(CapTable):
+    """What counts *below*, and what is added above it."""
+
+    def __init__(self, below: CapTable) -> None:
+        super().__init__()
+        self._below = below
+        self.begin()
+
+    def times_of(self, whose: bytes) -> list[int]:
+        return self._below.times_of(whose) + super().times_of(whose)
 
 
 def _trigger_of(orgid: int, mid: int, entry: Record) -> Trigger:

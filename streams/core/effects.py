@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from streams.core.acks import Acks
+from streams.core.erased_batches import ErasedBatches
 from streams.core.recipient_batches import NewRecipients
 
 
@@ -41,12 +42,14 @@ class Effects:
     """What belongs into one transaction of one partition, and the replies that precede it.
 
     *recipients* are those it created, *changed* by log key those it wrote again, which may be the
-    same; *state* are changelog records (key, value or None for a deletion) in the order they were
-    decided, and all there are once sealed; *sends* and *statistics* are (key, record).
+    same, None for whoever is erased; *erased* are the batches they are taken out of. *state* are
+    changelog records (key, value or None for a deletion) in the order they were decided, and all
+    there are once sealed; *sends* and *statistics* are (key, record).
     """
 
     recipients: NewRecipients = field(default_factory=NewRecipients)
-    changed: dict[bytes, bytes] = field(default_factory=dict)
+    changed: dict[bytes, bytes | None] = field(default_factory=dict)
+    erased: ErasedBatches = field(default_factory=ErasedBatches)
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     sends: list[tuple[bytes, bytes]] = field(default_factory=list)
     statistics: list[tuple[bytes, bytes]] = field(default_factory=list)

@@ -16,6 +16,7 @@ from schemas.records import (
     MAILING_SWITCHED,
     PENDING_QUERIED,
     RECIPIENT_CHANGED,
+    RECIPIENT_ERASED,
     RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
     TRIGGERED_ONCE,
@@ -48,7 +49,8 @@ _MAX_INT = 2**31 - 1
 # Below this many bytes, its length among them, a request's id has few enough characters.
 _MAX_REQUEST_BYTES = MAX_REQUEST_ID_CHARS
 _STATUSES = frozenset(map(int, Status))
-_OF_A_RECIPIENT = frozenset({RECIPIENT_QUERIED, RECIPIENT_CHANGED})
+_OF_A_RECIPIENT = frozenset({RECIPIENT_QUERIED, RECIPIENT_CHANGED, RECIPIENT_ERASED})
+_SECRET_BYTES = 32
 
 
 class Trigger(NamedTuple):
@@ -130,6 +132,8 @@ class EventReader:
         if writer.name in _OF_A_RECIPIENT:
             status = fields.get("status", Status.NOT_GIVEN)
             _check_recipient(fields["rid"], status, fields["email"])
+            if len(fields.get("secret", bytes(_SECRET_BYTES))) != _SECRET_BYTES:
+                raise BadRecord("BAD_FIELD", f"a secret has {_SECRET_BYTES} bytes")
         elif writer.name == DRY_RUN_QUERIED:
             _check_dry_run(fields)
         elif writer.name not in _OF_A_MAILING:

@@ -135,6 +135,12 @@ def with_fields(stored: bytes, fields: Mapping[str, Any], *, but_no_sms: bool = 
     return out.getvalue()
 
 
+def opted_out_of_sms(stored: bytes) -> bool:
+    """Whether the profile behind an address says that SMS are not welcome."""
+    length, at = decode_long(stored, 0)
+    return _profile(stored[at + length :])["smsSubscribed"] is False
+
+
 def _takes_sms(stored: bytes) -> bool:
     """Whether an address and profile have active SMS fields: a number, and no opt-out."""
     length, at = decode_long(stored, 0)

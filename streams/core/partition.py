@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from schemas.records import (
     API_TRIGGERED,
@@ -14,7 +14,9 @@ from schemas.records import (
     UnknownRecipients,
 )
 from streams.core.call_table import CallTable
+from streams.core.cap_table import CapTable
 from streams.core.queues import BATCH_BYTES, Batch, Queue, QueueId
+from streams.core.stubs import StubTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     DedupKeys = Callable[["Mailing", Iterable[Message]], set[object]]
 
 # Grows with the fold's rules; a worker refuses state of a newer one.
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 MailingId = tuple[int, int]
 """(orgid, mid)"""
@@ -73,6 +75,7 @@ class Mailing:
     sms: int = 0
     sms_only: int = 0
     unreachable: int = 0
+    hourly_cap: int = 0
 
     @property
     def queue_id(self) -> QueueId:
@@ -83,6 +86,21 @@ class Mailing:
     def pending(self) -> int:
         """Messages accepted and neither sent nor suppressed so far."""
         return self.created + self.known - self.suppressed - self.sent
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields that MailingState and an answer's snapshot share by name.
+
+        A fifth of the time of `asdict`, which a transaction would take for each mailing it changed.
+        """
+        record = {name: getattr(self, name) for name in _FIELDS}
+        record["cuts"] = [
+            {"invocation": cut.invocation, "offset": cut.offset, "channels": cut.channels}
+            for cut in self.cuts
+        ]
+        return record
+
+
+_FIELDS = tuple(each.name for each in fields(Mailing))
 
 
 @dataclass(slots=True)
@@ -131,6 +149,10 @@ class PartitionState:
         # Cut queues in the order of their cuts.
         self.drains: deque[QueueId] = deque()
         self.calls = CallTable()
+        self.stubs = StubTable()
+        # Batches of recipients of an earlier build, longer than a span: first rid, last rid.
+        self.wide_batches: dict[int, int] = {}
+        self.caps = CapTable()
         # Mailings that transactions changed whose rows of statistics do not tell of it yet.
         self.unreported: dict[MailingId, None] = {}
         self.journals: deque[Journal] = deque()
@@ -140,6 +162,8 @@ class PartitionState:
         self.journals.append(Journal(self.seq, self.applied, self.applied_at))
         self.recipients.begin()
         self.calls.begin()
+        self.stubs.begin()
+        self.caps.begin()
 
     def commit(self) -> None:
         """Keep what the oldest open transaction did."""
@@ -149,6 +173,8 @@ class PartitionState:
             self.unreported.pop(ident, None)
         self.recipients.commit()
         self.calls.commit()
+        self.stubs.commit()
+        self.caps.commit()
 
     def touch(self, mailing: Mailing) -> None:
         """Remember *mailing* as it is before this transaction changes it."""
@@ -259,6 +285,8 @@ class PartitionState:
         """Undo every open transaction; *dedup_keys* finds the keys of messages again."""
         self.recipients.rollback()
         self.calls.rollback()
+        self.stubs.rollback()
+        self.caps.rollback()
         while self.journals:
             self._undo(self.journals.pop(), dedup_keys)
         self.order_drains()

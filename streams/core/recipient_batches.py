@@ -13,10 +13,14 @@ from librt.strings import BytesWriter
 
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.records import RECIPIENT_BATCH
+from schemas.topics import MAX_PARTITIONS
 from schemas.varint import decode_long, encode_long, span_of, write_size
 from streams.core.queues import BATCH_BYTES
 
 _FRAME: Final = Framing().prefixes[RECIPIENT_BATCH]
+# No batch has rids of more than one span, the rids of 256 neighbouring events: whoever erases one
+# of them writes all batches of its span again.
+SPAN: Final = 256 * MAX_PARTITIONS
 
 
 @dataclass(slots=True)
@@ -30,30 +34,37 @@ class NewRecipients:
     _full: list[tuple[bytes, bytes]] = field(default_factory=list)
     _items: BytesWriter = field(default_factory=BytesWriter)
     _count: int = 0
-    _first: bytes = b""
+    _first: int = 0
+    _end: int = 0
 
-    def add(self, key: bytes, value: bytes) -> None:
-        """Add a recipient: its log key, and its framed RecipientState."""
+    def add(self, key: bytes, value: bytes, rid: int) -> None:
+        """Add a recipient, whose rid is above all before: log key, and framed RecipientState."""
+        if rid >= self._end:
+            self._close()
+            self._end = (rid // SPAN + 1) * SPAN
         items = self._items
         if not self._count:
-            self._first = value
+            self._first = rid
         write_size(items, len(key))
         items.write(key)
         write_size(items, len(value))
         items.write(value)
         self._count += 1
         if len(items) >= BATCH_BYTES:
-            self._full = self.records()
-            self._items, self._count = BytesWriter(), 0
+            self._close()
 
     def records(self) -> list[tuple[bytes, bytes]]:
         """Return the changelog records of all so far."""
         if not self._count:
             return self._full
         # A rid is given once, so the first one's is a name that no other batch has.
-        rid, _ = decode_long(self._first, SINGLE_OBJECT_BYTES)
         head = _FRAME + encode_long(self._count)
-        return [*self._full, (b"b:%d" % rid, head + self._items.getvalue() + b"\x00")]
+        return [*self._full, (b"b:%d" % self._first, head + self._items.getvalue() + b"\x00")]
+
+    def _close(self) -> None:
+        if self._count:
+            self._full = self.records()
+            self._items, self._count = BytesWriter(), 0
 
 
 def read_recipients(value: bytes) -> tuple[list[bytes], list[bytes]]:

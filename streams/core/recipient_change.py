@@ -1,4 +1,4 @@
-"""A recipient is asked for, or what is stored of it is changed.
+"""A recipient is asked for, or what is stored of it is changed or erased.
 
 Such an event is keyed and placed like a trigger of the same recipient, so the log has one order for
 both: an answer knows everything that was acknowledged before it was asked for.
@@ -13,6 +13,7 @@ from schemas.ids import recipient_key
 from schemas.partition import partition_for
 from schemas.records import (
     RECIPIENT_ANSWER,
+    RECIPIENT_ERASED,
     RECIPIENT_QUERIED,
     RecipientOutcome,
     Status,
@@ -20,8 +21,10 @@ from schemas.records import (
 from schemas.topics import MAX_EVENT_BYTES
 from schemas.varint import encode_long
 from streams.core.changelog import RECIPIENT_FRAME
+from streams.core.erasing import erase
 from streams.core.messages import PROFILE, with_fields
 from streams.core.recipients import dates_of, pack, unpack
+from streams.core.stubs import stub_state
 from streams.core.suppression import suppress, take_sms_out
 from streams.core.trigger import check_key, owner_of
 
@@ -48,11 +51,14 @@ class RecipientFold:
         owner = self._owner(event, key or b"")
         found = self._state.recipients.get(owner) if owner is not None else None
         if owner is None or found is None:
-            self._answer(event, effects, RecipientOutcome.UNKNOWN_RECIPIENT)
+            self._answer_unknown(name, event, owner, effects)
         elif event["email"] and recipient_key(event["orgid"], event["email"]) != owner:
             self._answer(event, effects, RecipientOutcome.EMAIL_MISMATCH)
         elif name == RECIPIENT_QUERIED:
             self._answer(event, effects, RecipientOutcome.DONE, found)
+        elif name == RECIPIENT_ERASED:
+            stub = erase(self._state, event, owner, found, log_time_ms, effects)
+            self._answer(event, effects, RecipientOutcome.DONE, stub_state(stub))
         else:
             self._change(event, owner, found, log_time_ms, effects)
 
@@ -67,6 +73,21 @@ class RecipientFold:
                 raise BadRecord("NOT_HOME", "the record is not on its key's partition")
             return key
         return owner_of(self._state, event["orgid"], event["rid"])
+
+    def _answer_unknown(
+        self, name: str, event: Record, owner: bytes | None, effects: Effects
+    ) -> None:
+        """Answer for a recipient that is not there; who erases one again is answered as before."""
+        stubs, orgid = self._state.stubs, event["orgid"]
+        outcome, stub = RecipientOutcome.UNKNOWN_RECIPIENT, None
+        if name == RECIPIENT_ERASED:
+            stub = stubs.find(owner) if owner is not None else stubs.of_rid(event["rid"])
+        if stub is None or stub.orgid != orgid:
+            self._answer(event, effects, outcome)
+        elif event["email"] and stubs.find(recipient_key(orgid, event["email"])) is not stub:
+            self._answer(event, effects, RecipientOutcome.EMAIL_MISMATCH)
+        else:
+            self._answer(event, effects, RecipientOutcome.DONE, stub_state(stub))
 
     def _change(
         self, event: Record, key: bytes, found: bytes, log_time_ms: int, effects: Effects

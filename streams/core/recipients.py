@@ -62,6 +62,9 @@ class RecipientTable(Protocol):
     def load(self, keys: list[bytes], values: list[bytes], others: list[ChangelogRecord]) -> None:
         """Take what the changelog has, in its order: recipients by log key, and other records."""
 
+    def unload(self, key: bytes) -> None:
+        """Forget one that was loaded so far, if it was: the changelog deletes it here."""
+
     def finish_load(self, reached: Reached | None) -> None:
         """Know that everything was taken, up to there; None for an empty changelog."""
 
@@ -76,6 +79,12 @@ class RecipientTable(Protocol):
 
     def put(self, key: bytes, value: bytes, rid: int) -> None:
         """Write one recipient."""
+
+    def remove(self, key: bytes, rid: int) -> None:
+        """Forget one recipient, which is there."""
+
+    def put_back(self, key: bytes, value: bytes, rid: int) -> None:
+        """Write one that was removed once, and has the same rid again."""
 
     def begin(self) -> None:
         """Start a transaction."""

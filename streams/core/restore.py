@@ -12,15 +12,19 @@ from streams.core.changelog import META_KEY, RECIPIENT_FRAME, dedup_keys
 from streams.core.errors import NewerState
 from streams.core.messages import batch_of
 from streams.core.partition import FOLD_VERSION, Cut, Mailing
-from streams.core.recipient_batches import read_recipients
+from streams.core.recipient_batches import SPAN, read_recipients
+from streams.core.recipients import head_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.codec import Record
     from streams.core.partition import PartitionState
     from streams.core.recipients import ChangelogRecord
 
 _CODEC = Codec()
 _CURRENT = frozenset(_CODEC.framing.prefixes.values())
+_RECIPIENTS = (b"b:", b"r:")
 
 
 class Restore:
@@ -33,6 +37,7 @@ class Restore:
     def __init__(self, state: PartitionState) -> None:
         self.state = state
         self._others: dict[bytes, bytes] = {}
+        self._deletes = False
         self._keep(state.recipients.kept())
 
     @property
@@ -60,19 +65,27 @@ class Restore:
         last: dict[bytes, bytes | None] = {}
         for key, value in records:
             kind = key[:2]
+            self._deletes |= value is None and kind in _RECIPIENTS
             if kind == b"b:":
-                batch_keys, batch_values = read_recipients(_as_current(_kept(value)))
+                # Of a batch that is deleted, those who are left come in others.
+                batch_keys, batch_values = (
+                    ([], []) if value is None else read_recipients(_as_current(value))
+                )
+                if wide := _wide(batch_values):
+                    last[b"w:" + key[2:]] = wide
                 keys += batch_keys
                 values += batch_values
+            elif kind == b"r:" and value is None:
+                self._load_recipients(keys, values)
+                keys, values = [], []
+                self.state.recipients.unload(key[2:])
             elif kind == b"r:":
                 keys.append(key[2:])
-                values.append(_kept(value))
+                values.append(value or b"")
             else:
                 last[key] = value
-        if {value[:SINGLE_OBJECT_BYTES] for value in values} != {RECIPIENT_FRAME}:
-            values = [_as_current(value) for value in values]
         others = list(last.items())
-        self.state.recipients.load(keys, values, others)
+        self._load_recipients(keys, values, others)
         self._keep(others)
 
     def finish(self, offset: int) -> None:
@@ -80,6 +93,10 @@ class Restore:
         state = self.state
         for key, value in self._others.items():
             self._load(key, value)
+        if self._deletes and not state.stubs.secret:
+            raise BadRecord(
+                "RECIPIENT_DELETED", "the changelog deletes recipients, and nobody was ever erased"
+            )
         meta = self.meta
         for (orgid, mid, invocation), queue in state.queues.items():
             mailing = state.mailings[orgid, mid]
@@ -88,11 +105,20 @@ class Restore:
             if invocation == mailing.invocation + 1:
                 queue.seen = dedup_keys(mailing, queue)
         state.calls.sort()
+        state.caps.finish_load()
         # What their last owner told of them, nobody knows.
         state.unreported = dict.fromkeys(state.mailings)
         state.order_drains()
         state.recipients.finish_load(None if meta is None else (offset, meta))
         self._others.clear()
+
+    def _load_recipients(
+        self, keys: list[bytes], values: list[bytes], others: Sequence[ChangelogRecord] = ()
+    ) -> None:
+        if {value[:SINGLE_OBJECT_BYTES] for value in values} != {RECIPIENT_FRAME}:
+            values = [_as_current(value) for value in values]
+        if keys or others:
+            self.state.recipients.load(keys, values, list(others))
 
     def _keep(self, records: list[ChangelogRecord]) -> None:
         for key, value in records:
@@ -112,6 +138,12 @@ class Restore:
             state.mailings[mailing.orgid, mailing.mid] = mailing
         elif kind in (b"k:", b"o:"):
             state.calls.load(key, _as_current(value))
+        elif kind == b"e:":
+            state.stubs.load(key, _as_current(value))
+        elif kind == b"w:":
+            state.wide_batches[int(key[2:])] = int(value)
+        elif kind == b"c:":
+            state.caps.load(key, _as_current(value))
         elif key == META_KEY:
             _load_meta(state, _decode(value))
         elif kind != b"x:":
@@ -120,10 +152,15 @@ class Restore:
             )
 
 
-def _kept(value: bytes | None) -> bytes:
-    if value is None:
-        raise BadRecord("RECIPIENT_DELETED", "the changelog deletes recipients, which we never do")
-    return value
+def _wide(recipients: list[bytes]) -> bytes:
+    """Return the last rid of a batch that reaches beyond a span; empty when it does not.
+
+    No changelog has it: where it is kept beside the recipients, a restart need not read the batch.
+    """
+    if not recipients:
+        return b""
+    first, last = head_of(recipients[0])[0], head_of(recipients[-1])[0]
+    return b"" if first // SPAN == last // SPAN else b"%d" % last
 
 
 def _load_meta(state: PartitionState, meta: Record) -> None:

@@ -9,8 +9,10 @@ from schemas.ids import identity, partition_of_rid, recipient_key, rid_key, rid_
 from schemas.partition import partition_for
 from schemas.records import API_TRIGGERED, Outcome, Status, UnknownRecipients
 from schemas.varint import encode_long
+from streams.core.cap_table import key_of
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.dedup import dedup_key
+from streams.core.messages import with_fields
 from streams.core.phases import TAKES_TRIGGERS
 from streams.core.recipients import dates_of, email_of, head_of, pack, stored_of
 
@@ -50,7 +52,7 @@ def apply_trigger(
     if closed is not None:
         return _reject(state, mailing, closed)
     if trigger.head.rid:
-        return _trigger_by_rid(state, mailing, trigger, at[0])
+        return _trigger_by_rid(state, mailing, trigger, at)
     return _trigger_by_address(state, mailing, trigger, at, key or b"", effects)
 
 
@@ -90,33 +92,45 @@ def _trigger_by_address(
     offset, log_time_ms = at
     found = state.recipients.get(key)
     if found is not None:
-        return _add(state, mailing, trigger, offset, found)
+        return _add(state, mailing, trigger, at, found)
     # Looked at for new recipients alone, since it costs 2 us: a known one is at home.
     if partition_for(key, state.partitions) != state.partition:
         raise BadRecord("NOT_HOME", "the record is not on its key's partition: see docs/wire.md")
     if mailing.unknown_recipients is UnknownRecipients.REJECT:
         return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
-    rid = rid_of(offset, state.partition)
+    stub = state.stubs.find(key)
+    rid = rid_of(offset, state.partition) if stub is None else stub.rid
     rid_bytes = encode_long(rid)
     status = _SUBSCRIBED if trigger.head.status == _NOT_GIVEN else trigger.head.status
-    value = pack(RECIPIENT_FRAME, rid_bytes, status, trigger.stored, dates_of(log_time_ms))
+    stored = trigger.stored
+    if stub is not None:
+        # Who had unsubscribed, or opted out of SMS, before being erased has done so still.
+        status = _UNSUBSCRIBED if stub.status == _UNSUBSCRIBED else status
+        stored = with_fields(stored, {"smsSubscribed": False}) if stub.sms_opted_out else stored
+    value = pack(RECIPIENT_FRAME, rid_bytes, status, stored, dates_of(log_time_ms))
     state.touch(mailing)
     outcome = Outcome.CREATED
-    if status == _UNSUBSCRIBED:
+    # Who comes back after being erased has the ID, and so what counts under it.
+    if status == _UNSUBSCRIBED or _is_full(state, mailing, rid_bytes, log_time_ms):
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
     else:
         same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
-        _keep(state, mailing, trigger, offset, same, rid_bytes, b"")
-    state.recipients.put(key, value, rid)
-    effects.recipients.add(key, value)
+        _keep(state, mailing, trigger, at, same, rid_bytes, b"" if stub is None else value)
+    if stub is None:
+        state.recipients.put(key, value, rid)
+        effects.recipients.add(key, value, rid)
+    else:
+        state.stubs.forget(key)
+        state.recipients.put_back(key, value, rid)
+        effects.changed[key] = value
     mailing.triggered += 1
     mailing.created += 1
     return outcome, rid_bytes
 
 
 def _trigger_by_rid(
-    state: PartitionState, mailing: Mailing, trigger: Trigger, offset: int
+    state: PartitionState, mailing: Mailing, trigger: Trigger, at: tuple[int, int]
 ) -> Judged:
     key = owner_of(state, trigger.head.orgid, trigger.head.rid)
     found = state.recipients.get(key) if key is not None else None
@@ -124,14 +138,14 @@ def _trigger_by_rid(
         return _reject(state, mailing, Outcome.UNKNOWN_RECIPIENT)
     if trigger.head.email and identity(trigger.head.email) != identity(email_of(stored_of(found))):
         return _reject(state, mailing, Outcome.EMAIL_MISMATCH)
-    return _add(state, mailing, trigger, offset, found)
+    return _add(state, mailing, trigger, at, found)
 
 
 def _add(
     state: PartitionState,
     mailing: Mailing,
     trigger: Trigger,
-    offset: int,
+    at: tuple[int, int],
     found: bytes,
 ) -> Judged:
     """Add a message for a recipient this partition has."""
@@ -139,34 +153,46 @@ def _add(
     rid_bytes = encode_long(rid)
     same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
     state.touch(mailing)
-    if status == _UNSUBSCRIBED:
+    # A duplicate adds nothing that a cap could keep away: it is told so, however often it comes.
+    if status != _UNSUBSCRIBED and state.is_pending(mailing.queue_id, same):
+        mailing.duplicates += 1
+        outcome = Outcome.DUPLICATE
+    elif status == _UNSUBSCRIBED or _is_full(state, mailing, rid_bytes, at[1]):
         mailing.known += 1
         mailing.suppressed += 1
         outcome = Outcome.SUPPRESSED
-    elif state.is_pending(mailing.queue_id, same):
-        mailing.duplicates += 1
-        outcome = Outcome.DUPLICATE
     else:
-        _keep(state, mailing, trigger, offset, same, rid_bytes, found)
+        _keep(state, mailing, trigger, at, same, rid_bytes, found)
         mailing.known += 1
         outcome = Outcome.KNOWN
     mailing.triggered += 1
     return outcome, rid_bytes
 
 
+def _is_full(state: PartitionState, mailing: Mailing, rid_bytes: bytes, log_time_ms: int) -> bool:
+    """Whether the recipient had as many messages within the hour as the mailing's cap allows."""
+    if not mailing.hourly_cap:
+        return False
+    whose = key_of(mailing.orgid, mailing.mid, rid_bytes)
+    return state.caps.is_full(whose, mailing.hourly_cap, log_time_ms)
+
+
 def _keep(
     state: PartitionState,
     mailing: Mailing,
     trigger: Trigger,
-    offset: int,
+    at: tuple[int, int],
     same: object,
     rid_bytes: bytes,
     recipient: bytes,
 ) -> None:
+    offset, log_time_ms = at
     queue_id = mailing.queue_id
     state.open_batch(queue_id, offset).add(offset, rid_bytes, recipient, trigger.event)
     if same is not None:
         state.queues[queue_id].seen.add(same)
+    if mailing.hourly_cap:
+        state.caps.add(offset, key_of(mailing.orgid, mailing.mid, rid_bytes), log_time_ms)
 
 
 def _reject(state: PartitionState, mailing: Mailing, outcome: Outcome) -> Judged:

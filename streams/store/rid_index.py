@@ -22,7 +22,10 @@ SPAN: Final = 64 * MAX_PARTITIONS
 
 
 class RidIndex:
-    """Log keys by rid. Invariant: *rids* ascend, and ``keys[n]`` is the key of ``rids[n]``."""
+    """Log keys by rid.
+
+    Invariant: *rids* ascend, and ``keys[n]`` is the key of ``rids[n]``, empty once it is removed.
+    """
 
     def __init__(self, rids: array[int], keys: list[bytes]) -> None:
         self.rids = rids
@@ -32,7 +35,14 @@ class RidIndex:
         """Return the log key of *rid*."""
         at = bisect_left(self.rids, rid)
         found = at < len(self.rids) and self.rids[at] == rid
-        return self.keys[at] if found else None
+        return (self.keys[at] or None) if found else None
+
+    def remove(self, rid: int) -> None:
+        """Let *rid* lead to nobody."""
+        at = bisect_left(self.rids, rid)
+        if at < len(self.rids) and self.rids[at] == rid:
+            # Not taken out of the lists: another thread may be looking through them.
+            self.keys[at] = b""
 
     def add(self, rid: int, key: bytes) -> None:
         """Add one who is newer than all."""
@@ -64,6 +74,8 @@ class RidIndex:
                 written.truncate(0)
                 span = rid // SPAN
             key = keys[at]
+            if not key:
+                continue
             write_size(written, rid)
             write_size(written, len(key))
             written.write(key)

@@ -3,7 +3,7 @@
 Keys and values are the changelog's own, of every kind, so that a restart needs no more of the
 topic than what came after; but a recipient has a record of its own, ``r:<log key>``. Beside them:
 ``s`` and a number lead to the log keys of a span of rids, ``i`` and a rid to that of somebody who
-was restored; ``about`` says which changelog this is and up to where.
+was restored, or came back; ``about`` says which changelog this is and up to where.
 
 What RocksDB has not written out yet is looked up here, in dictionaries: so its own memory need not
 be sorted while we wait, only when it is written, and on RocksDB's thread.
@@ -29,7 +29,7 @@ from streams.store.rid_index import SPAN, RidIndex, index_of, key_in
 from streams.store.rocksdb_options import open_database, told_in_our_words, unlogged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rocksdict import Rdict
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from streams.core.recipients import ChangelogRecord, Reached
 
 # Grows when this file writes something that an older one would misread, or the other way round.
-LAYOUT = 2
+LAYOUT = 3
 _ABOUT = b"about"
 # What is cached beyond open transactions: some 15 MB a partition.
 _CACHED = 32_768
@@ -51,7 +51,7 @@ _NEVER = 2**63
 # What `keep` has from the transactions' own writes.
 _OF_RECIPIENTS = (b"b:", b"r:")
 # What a state has in memory, beside `meta`.
-_IN_MEMORY = (b"m:", b"p:")
+_IN_MEMORY = (b"c:", b"e:", b"k:", b"m:", b"o:", b"p:", b"w:")
 
 
 class About(NamedTuple):
@@ -79,10 +79,15 @@ class _Reading(dict[Any, bytes | None]):
 
 
 class _Writes(NamedTuple):
-    """What transactions wrote: values by log key, and who has the new rids."""
+    """What transactions wrote: values by log key, and who has the new rids.
 
-    values: dict[bytes, bytes]
+    None is the value of somebody who was removed. *moved* are the log keys of older rids: empty for
+    who was removed, and of who was put back the same as before.
+    """
+
+    values: dict[bytes, bytes | None]
     new: RidIndex
+    moved: dict[int, bytes]
 
     def add(self, other: _Writes) -> None:
         """Put what is newer over what is here."""
@@ -91,7 +96,7 @@ class _Writes(NamedTuple):
 
 
 def _no_writes() -> _Writes:
-    return _Writes({}, RidIndex(array("q"), []))
+    return _Writes({}, RidIndex(array("q"), []), {})
 
 
 class RocksRecipients:
@@ -117,6 +122,8 @@ class RocksRecipients:
         # Whether `_gathered` has all of the last span, which is written again when it grows.
         self._spanned = False
         self._unlogged = unlogged()
+        # Deleted by the changelog that is being loaded.
+        self._unloaded: set[bytes] = set()
         # The hot path calls the dictionaries' own method.
         self.get = self._values.__getitem__
         self.key_of = self._keys.__getitem__
@@ -150,14 +157,30 @@ class RocksRecipients:
 
     def load(self, keys: list[bytes], values: list[bytes], others: list[ChangelogRecord]) -> None:
         self.rollback()
+        self._unloaded.difference_update(keys)
         recipients = zip([b"r:" + key for key in keys], values, strict=True)
         index = zip(map(_rid_key, rids_of(values)), keys, strict=True)
         # `meta` is written last: until then the database is as far as it was before.
         rest = (record for record in others if record[0] != META_KEY)
         self._write(chain(recipients, index, rest))
 
+    def unload(self, key: bytes) -> None:
+        self._unloaded.add(key)
+
     def finish_load(self, reached: Reached | None) -> None:
-        self._write((), reached)
+        gone: list[ChangelogRecord] = []
+        if self._unloaded:
+            # Now, and out of files: each look-up in memory would sort it.
+            with self._watched():
+                self._db.flush()
+            keys = list(map(b"r:".__add__, self._unloaded))
+            found = [
+                (key, value) for key, value in zip(keys, self._read(keys), strict=True) if value
+            ]
+            rids = rids_of([value for _, value in found])
+            gone = [(key, None) for key, _ in found] + self._unnamed(dict.fromkeys(rids, b""), [])
+            self._unloaded.clear()
+        self._write(gone, reached)
         with self._watched():
             self._db.flush()
 
@@ -182,6 +205,17 @@ class RocksRecipients:
             writes.new.add(rid, key)
         writes.values[key] = self._values[key] = value
 
+    def remove(self, key: bytes, rid: int) -> None:
+        writes = self._open[-1]
+        writes.values[key] = self._values[key] = None
+        writes.moved[rid] = b""
+        self._keys.pop(rid, None)
+
+    def put_back(self, key: bytes, value: bytes, rid: int) -> None:
+        writes = self._open[-1]
+        writes.values[key] = self._values[key] = value
+        writes.moved[rid] = self._keys[rid] = key
+
     def begin(self) -> None:
         if len(self._values) + len(self._keys) > _CACHED:
             self._shrink()
@@ -193,10 +227,36 @@ class RocksRecipients:
         writes = self._open[0]
         recipients = zip(map(b"r:".__add__, writes.values), writes.values.values(), strict=True)
         others = (record for record in rest if record[0][:2] not in _OF_RECIPIENTS)
-        self._write(chain(recipients, self._index(writes.new), others), (offset, meta))
+        for rid in writes.moved:
+            for index in (writes.new, self._gathered.new, self._leaving.new):
+                index.remove(rid)
+        spans = self._index(writes.new)
+        moved = self._unnamed(writes.moved, spans) if writes.moved else []
+        self._write(chain(recipients, spans, moved, others), (offset, meta))
         self._gathered.add(writes)
-        if len(self._gathered.values) >= _GATHERED:
+        # Files are what is compacted, and only that deletes what was removed.
+        if writes.moved or len(self._gathered.values) >= _GATHERED:
             self._write_out()
+
+    def _unnamed(
+        self, moved: Mapping[int, bytes], written: Iterable[tuple[bytes, bytes]]
+    ) -> list[ChangelogRecord]:
+        """Return what lets these rids lead to nobody, or to who was put back.
+
+        The spans of *written* have them no more.
+        """
+        spans = {_span_key(rid) for rid in moved}.difference(key for key, _ in written)
+        records: list[ChangelogRecord] = [
+            (_rid_key(rid), key or None) for rid, key in moved.items()
+        ]
+        named = sorted(spans)
+        for span, record in zip(named, self._read(named), strict=True):
+            left = index_of(record or b"", array("q"))
+            for rid in moved:
+                left.remove(rid)
+            again = left.records()
+            records.append((span, (again[0][1] or None) if again else None))
+        return records
 
     def _index(self, new: RidIndex) -> list[tuple[bytes, bytes]]:
         """Return the records of the spans that *new* ones are in, whole again."""
@@ -294,7 +354,7 @@ class RocksRecipients:
             new = self._leaving.new
             last = new.rids[-1] // SPAN * SPAN if new.keys else 0
             # Of the last span it will be asked again, and not of a memory that is a list.
-            self._gathered = _Writes({}, new.since(last))
+            self._gathered = _Writes({}, new.since(last), {})
             self._db.flush(wait=False)
 
     def _cache_values(self, keys: set[bytes]) -> None:
@@ -316,7 +376,14 @@ class RocksRecipients:
         first = min((new.rids[0] for new in recent if new.keys), default=_NEVER) // SPAN * SPAN
         alone: list[int] = []
         in_spans: list[int] = []
+        moved: dict[int, bytes] = {}
+        for writes in self._open:
+            moved.update(writes.moved)
         for rid in rids:
+            if rid in moved:
+                if moved[rid]:
+                    self._keys[rid] = moved[rid]
+                continue
             for new in written:
                 if (key := new.key_of(rid)) is not None:
                     self._keys[rid] = key

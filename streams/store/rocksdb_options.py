@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MIB = 1024 * 1024
 # All partitions of a process share it. A block that is not in it comes from the page cache.
 _BLOCK_CACHE_BYTES = 128 * _MIB
+# Of a file, until it is compacted: what was erased is on no disk much longer.
+_FILE_TTL_S = 7 * 86_400
 _DISK = ("No space left", "Permission denied", "Read-only file system", "Too many open files")
 _MEMTABLE_BYTES = 32 * _MIB
 # Of a memtable's size, for a filter of some 100 bits a key.
@@ -36,7 +38,9 @@ def open_database(path: Path) -> Rdict:
     """Open the database at *path*, made when it is not there."""
     chosen = _options()
     # Unless its column family is named, rocksdict opens it with the options it had before.
-    return Rdict(str(path), chosen, {"default": chosen})
+    opened = Rdict(str(path), chosen, {"default": chosen})
+    opened.set_options({"ttl": str(_FILE_TTL_S)})
+    return opened
 
 
 def _options() -> Options:

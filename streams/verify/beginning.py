@@ -1,24 +1,36 @@
 """Where retention has taken the log's first events: what the model has to know before the rest.
 
 Recipients of deleted events are taken from the changelog, once their rids fit; of those who are
-changed in what is left, nothing but the rid. Mailings change too: where each was is found by trying
-from where it ends where the changelog says. What waited in it is not known, so it stays vague until
-it was cut twice (the first cut may be a timer's that came too late): until then a message of a
-known recipient may be a duplicate.
+changed in what is left, nothing but the rid. Mailings change too: how each began is what leads to
+where the changelog has it (`edge`). What waited in it is not known, so it stays vague until it was
+cut for certain: until then a message of a known recipient may be a duplicate.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from streams.verify.before import Before, Offsets
+from streams.verify.calls import Call
+from streams.verify.consequences import Dead
+from streams.verify.edge import By, Does, Step, Where, edge
+from streams.verify.erased import ErasedBefore
 from streams.verify.identities import home_of, same_person
-from streams.verify.model import DEFINITION, FOR_EVER, Call, Mailing, Model
+from streams.verify.model import (
+    API_TRIGGERED,
+    DEFINITION,
+    FOR_EVER,
+    Mailing,
+    Model,
+    digest,
+)
 from streams.verify.reading import STATE
 from streams.verify.report import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from streams.verify.changelog import Table
     from streams.verify.model import MailingId
@@ -26,23 +38,18 @@ if TYPE_CHECKING:
     from streams.verify.records import Record, Records
     from streams.verify.report import Report
 
-_VAGUE_CUTS = 2
-# How far the first timer's number may be beside the mailing's: late ones expect one gone by.
-_LATE_TIMERS = 4
-
-_ABOUT_MAILINGS = frozenset({"MailingDefined", "MailingInvoked", "MailingSwitched"})
-# The likely first: where a mailing may have been before the log's first event about it.
-_STATES = ("ACTIVE", "SUSPENDED", "CREATED", "CANCELLED", "FINISHED")
-# Where it has to end.
-_ENDS = ("invocation", "revision", "state")
-
-_Event = tuple["Raw", str, "Record"]
+_DOES = {
+    "MailingDefined": Does.DEFINE,
+    "MailingSwitched": Does.SWITCH,
+    "MailingInvoked": Does.INVOKE,
+}
 
 
 class Beginning:
     """Gives *model* what happened before the log's first offset *begin*, as far as it shows.
 
-    `unclear` are the mailings of which nothing can be said.
+    `unclear` are the mailings of which nothing can be said, `open` those that may not have taken
+    triggers at first, `doubtful` the offsets of events that may be repeats of deleted ones.
     """
 
     def __init__(
@@ -51,37 +58,136 @@ class Beginning:
         self._model, self._table, self._records = model, table, records
         self._report, self._begin = report, begin
         self.unclear: list[MailingId] = []
+        self.open: list[MailingId] = []
+        self.doubtful: set[int] = set()
         # The log keys of changes.
         self._changed: set[bytes | None] = set()
+        self._erased = ErasedBefore(table, begin)
+        self._steps: dict[MailingId, list[Step]] = defaultdict(list)
+        self._begin_ms: int | None = None
 
-    def give(self, log: Iterable[Raw]) -> None:
-        """Give recipients and mailings; *log* is what is left of it."""
-        self._give_calls()
-        events = self._control(log)
+    def read(self, log: Iterable[Raw]) -> None:
+        """Take what is left of the *log*: what is about mailings as such, and who was changed."""
+        model = Model(self._model.partition, self._model.partitions, self._records)
+        for raw in log:
+            if self._begin_ms is None:
+                self._begin_ms = raw.time_ms
+            name = self._records.name_of(raw.value)
+            self._erased.meet(raw, name)
+            if name == "RecipientChanged":
+                self._changed.add(raw.key)
+            applied = raw.offset <= self._table.applied and raw.offset not in self._table.aside
+            if not applied or name not in _DOES:
+                continue
+            if any(isinstance(out, Dead) for out in model.meet(*raw[1:5])):
+                continue
+            event = self._records.read(raw.value)[1]
+            self._steps[event["orgid"], event["mid"]].append(_step(raw.offset, name, event))
+
+    def give_people(self) -> None:
+        """Give the recipients of deleted events, and what is known of calls from then."""
+        self._erased.give(self._model)
+        self._changed |= self._erased.asked
+        born = array("q", (record["rid"] // 1024 - 1 for record in self._table.erased.values()))
         for key, person in self._table.people():
             rid = person["rid"]
-            if rid // 1024 - 1 < self._begin:
-                self._check_rid(key, person)
-                self._model.people[key] = self._model.of_state(person)
-                self._model.keys[rid] = key
-                if not self._changed.isdisjoint((key, b"%b:#%d" % (key.partition(b":")[0], rid))):
-                    self._model.unclear.add(key)
-        for ident, record in self._table.mailings.items():
-            mailing = self._before(ident, record, events[ident])
-            if mailing is not None:
-                self._model.mailings[ident] = mailing
+            if rid // 1024 - 1 >= self._begin:
+                born.append(rid // 1024 - 1)
+                continue
+            self._check_rid(key, person)
+            if self._erased.came_back(key, person, self._model):
+                continue
+            self._model.people[key] = self._model.of_state(person)
+            self._model.keys[rid] = key
+            if not self._changed.isdisjoint((key, b"%b:#%d" % (key.partition(b":")[0], rid))):
+                self._model.unclear.add(key)
+        before = Before(
+            born=Offsets(array("q", sorted(born))),
+            laid=frozenset(self._table.aside),
+            once=self._give_calls(),
+            calls={key: int(call["call"]) for key, call in self._table.calls.items()},
+            begin_ms=self._begin_ms or 0,
+        )
+        self._model.begin_after(before)
 
-    def _give_calls(self) -> None:
-        """Give calls with idempotency keys that began before, as far as they are still known."""
+    def _give_calls(self) -> dict[tuple[int, int], tuple[int, str]]:
+        """Give calls with idempotency keys that began before, as far as they are still known.
+
+        Return what entries were answered of which the log may have the first, or not.
+        """
         calls = sorted(self._table.calls.items(), key=lambda item: int(item[1]["call"]))
         for key, record in calls:
             if record["call"] // 1024 - 1 < self._begin:
-                self._model.calls[key] = Call(**record)
-        for offset, batch in self._table.once.items():
-            for entry in batch["entries"] if offset < self._begin else ():
-                name = entry["call"], entry["index"]
-                self._model.once[name] = entry["rid"], entry["outcome"]
-                self._model.begun[name] = batch["begun_at"]
+                self._model.calls.know(key, Call(**record))
+        before = [offset for offset in self._table.once if offset < self._begin]
+        perhaps: dict[tuple[int, int], tuple[int, str]] = {}
+        for offset in before:
+            batch = self._table.once[offset]
+            for entry in batch["entries"]:
+                name, told = (entry["call"], entry["index"]), (entry["rid"], entry["outcome"])
+                if offset == max(before):
+                    # One transaction, perhaps on both sides of the log's beginning.
+                    perhaps[name] = told
+                else:
+                    self._model.remember(name, *told, batch["begun_at"])
+        return perhaps
+
+    def give_mailings(self, sent: Mapping[tuple[MailingId, int], tuple[int, int]]) -> None:
+        """Give the mailings.
+
+        *sent* has of each mailing's invocation the first and the last event that was sent under it.
+        """
+        seen = dict(sent)
+        for offset, waiting in self._table.waiting.items():
+            if offset >= self._begin:
+                queue = (waiting.orgid, waiting.mid), waiting.invocation
+                first, last = seen.get(queue, (offset, offset))
+                seen[queue] = min(first, offset), max(last, offset)
+        for (ident, invocation), offsets in seen.items():
+            # One beyond is of a transaction that came after the changelog's end.
+            known = {offset for offset in offsets if offset <= self._table.applied}
+            steps = self._steps[ident]
+            steps += [Step(offset, By.MESSAGE, number=invocation) for offset in known]
+        for ident, record in self._table.mailings.items():
+            self._give_mailing(ident, record, sorted(self._steps.pop(ident, ()), key=_offset))
+
+    def _give_mailing(self, ident: MailingId, record: Record, steps: list[Step]) -> None:
+        definition = {name: record[name] for name in DEFINITION}
+        takes = record["type"] == API_TRIGGERED
+        last = Where(record["revision"], record["invocation"], record["state"], takes)
+        found = edge(steps, last, digest(definition))
+        if found is None:
+            self.unclear.append(ident)
+            self.doubtful.update(step.offset for step in steps if step.by is not By.MESSAGE)
+            self._model.mailings[ident] = Mailing(
+                definition,
+                last.revision,
+                last.invocation,
+                vague=True,
+                doubted=FOR_EVER,
+                open=FOR_EVER,
+                guessed=FOR_EVER,
+                counted=False,
+                state=last.state,
+            )
+            return
+        self.doubtful |= found.doubtful
+        if found.open >= 0:
+            self.open.append(ident)
+        if found.begin is not None:
+            if found.begin.takes != takes:
+                definition["type"] = API_TRIGGERED if found.begin.takes else "another"
+            self._model.mailings[ident] = Mailing(
+                definition,
+                found.begin.revision,
+                found.begin.invocation,
+                vague=True,
+                doubted=found.until,
+                open=found.open,
+                guessed=found.guessed,
+                counted=False,
+                state=found.begin.state,
+            )
 
     def _check_rid(self, key: bytes, person: Record) -> None:
         rid, partition = person["rid"], self._model.partition
@@ -98,92 +204,17 @@ class Beginning:
             kind = Kind.COLLIDING if fits else Kind.CHANGED
             self._report.breach(kind, STATE, partition, -1, rid=rid, detail=detail)
 
-    def _control(self, log: Iterable[Raw]) -> dict[MailingId, list[_Event]]:
-        """Return the events that are about mailings as such, and that the changelog knows."""
-        found: dict[MailingId, list[_Event]] = defaultdict(list)
-        for raw in log:
-            name = self._records.name_of(raw.value)
-            if name == "RecipientChanged":
-                self._changed.add(raw.key)
-            if raw.offset <= self._table.applied and name in _ABOUT_MAILINGS:
-                try:
-                    event = self._records.read(raw.value)[1]
-                except ValueError:
-                    continue
-                found[event["orgid"], event["mid"]].append((raw, name, event))
-        return found
 
-    def _before(self, ident: MailingId, record: Record, events: list[_Event]) -> Mailing | None:
-        """Return a mailing as it was; None when it was not there yet."""
-        defines = [event for _, name, event in events if name == "MailingDefined"]
-        definition = {name: record[name] for name in DEFINITION}
-        same_type = all(event["type"] == record["type"] for event in defines)
-        for state in _STATES:
-            revision = self._revision_before(ident, record, events, definition, state)
-            if revision == 0:
-                return None
-            for invocation in _first_numbers(events, record["invocation"]) if same_type else ():
-                tried = Mailing(definition, revision, invocation, state=state)
-                self._try(ident, tried, events)
-                if all(getattr(tried, name) == record[name] for name in _ENDS):
-                    return Mailing(
-                        definition,
-                        revision,
-                        invocation,
-                        vague=_VAGUE_CUTS,
-                        guessed=bool(defines),
-                        counted=False,
-                        state=state,
-                    )
-        self.unclear.append(ident)
-        return Mailing(
-            definition,
-            self._revision_before(ident, record, events, definition, record["state"]),
-            record["invocation"],
-            vague=FOR_EVER,
-            guessed=True,
-            counted=False,
-            state=record["state"],
-        )
-
-    def _revision_before(
-        self,
-        ident: MailingId,
-        record: Record,
-        events: list[_Event],
-        definition: Record,
-        state: str,
-    ) -> int:
-        asked = [event for _, _, event in events if event["origin"] != "TIMER"]
-        if not asked:
-            return int(record["revision"])
-        if asked[0]["origin"] == "COPY":
-            return int(asked[0]["revision"]) - 1
-        new = self._try(ident, None, events)
-        if new is not None and new.revision == record["revision"]:
-            return 0
-        known = self._try(ident, Mailing(definition, state=state), events)
-        return int(record["revision"]) - (known.revision if known else 0)
-
-    def _try(
-        self, ident: MailingId, mailing: Mailing | None, events: list[_Event]
-    ) -> Mailing | None:
-        """Return what becomes of *mailing*; None: that was not there, or is not now."""
-        model = Model(self._model.partition, self._model.partitions, self._records)
-        if mailing is not None:
-            model.mailings[ident] = mailing
-        for raw, _, _ in events:
-            model.meet(raw.offset, raw.key, raw.value, raw.time_ms)
-        return model.mailings.get(ident)
+def _offset(step: Step) -> int:
+    return step.offset
 
 
-def _first_numbers(events: list[_Event], last: int) -> Iterable[int]:
-    """Return the invocation numbers that a mailing may have begun with, the likely first."""
-    requests = 0
-    for _, name, event in events:
-        if name == "MailingInvoked" and event["origin"] == "TIMER":
-            first = event["invocation"] - 1 - requests
-            return range(max(first - _LATE_TIMERS, 0), first + _LATE_TIMERS)
-        requests += name == "MailingInvoked"
-    # A copy may have been met before.
-    return range(max(last - requests, 0), last + 1)
+def _step(offset: int, name: str, event: Record) -> Step:
+    by = By[event["origin"]]
+    number = {By.COPY: event["revision"], By.TIMER: event.get("invocation", 0)}.get(by, 0)
+    if name != "MailingDefined":
+        return Step(offset, by, _DOES[name], number, event.get("state"))
+    definition = {each: event[each] for each in DEFINITION}
+    definition["channels"] = sorted(set(event["channels"]))
+    takes = event["type"] == API_TRIGGERED
+    return Step(offset, by, Does.DEFINE, number, event["state"], takes, digest(definition))

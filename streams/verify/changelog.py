@@ -2,12 +2,14 @@
 
 Keys, as ADR 10 and the schemas have them: ``b:`` recipients that one transaction created, ``r:``
 one that was written again, ``m:`` a mailing, ``p:`` messages that wait, ``x:`` an event laid aside,
-``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``meta`` how
-far all this goes.
+``k:`` a call with an idempotency key, ``o:`` what entries of such calls were answered, ``c:``
+messages that count towards caps, ``e:`` what is left of somebody who was erased, ``e:key`` what
+keys the digests it is found by, ``meta`` how far all this goes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from streams.verify.report import Report
 
 # What the rules of `model.py` are; a newer release's state means other things.
-_FOLD_VERSION = 2
-_KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1, b"o": 1}
+_FOLD_VERSION = 3
+_KEY_PARTS = {b"b": 1, b"m": 2, b"p": 4, b"x": 1, b"o": 1, b"c": 1}
 
 
 class Waiting(NamedTuple):
@@ -57,6 +59,11 @@ class Table:
     calls: dict[bytes, Record] = field(default_factory=dict)
     # By the offset of the first of a batch.
     once: dict[int, Record] = field(default_factory=dict)
+    # By digest of the log key, under the secret.
+    erased: dict[bytes, Record] = field(default_factory=dict)
+    secret: bytes = b""
+    # (orgid, mid, rid, log time) of messages that count towards caps.
+    counting: Counter[tuple[int, ...]] = field(default_factory=Counter)
 
     def take(self, raws: Iterable[Raw], model: Model) -> None:
         """Take the whole changelog; *model* says what a message that waits will say."""
@@ -100,6 +107,12 @@ class Table:
         if kind == b"k":
             self.calls[name] = self._read(value, "CallState")
             return
+        if kind == b"e" and name == b"key":
+            self.secret = self._read(value, "StubKey")["secret"]
+            return
+        if kind == b"e":
+            self.erased[bytes.fromhex(name.decode())] = self._read(value, "ErasedRecipient")
+            return
         parts = [int(part) for part in name.split(b":")]
         if len(parts) != _KEY_PARTS.get(kind):
             raise ValueError("a key nobody writes")
@@ -109,6 +122,9 @@ class Table:
             self.mailings[parts[0], parts[1]] = self._read(value, "MailingState")
         elif kind == b"o":
             self.once[parts[0]] = self._read(value, "OnceState")
+        elif kind == b"c":
+            messages = self._read(value, "CapState")["messages"]
+            self.counting.update(tuple(message.values()) for message in messages)
         elif kind == b"x":
             self.aside[parts[0]] = self._read(value, "PoisonState")["reason"]
         else:
@@ -174,4 +190,8 @@ def _shown(key: bytes) -> str:
     kind, _, name = key.partition(b":")
     if kind in _KEY_PARTS and name.replace(b":", b"").isdigit():
         return key.decode()
-    return f"{kind[:1].decode('ascii', 'replace')}:…" if kind in {b"r", b"k"} else "no kind of ours"
+    return (
+        f"{kind[:1].decode('ascii', 'replace')}:…"
+        if kind in {b"r", b"k", b"e"}
+        else "no kind of ours"
+    )

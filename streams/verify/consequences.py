@@ -9,10 +9,26 @@ if TYPE_CHECKING:
     from streams.verify.records import Record
 
 
+# What an accepted entry may be answered where the log that is left does not say which it was: of
+# what is certain to be accepted, and of an unclear recipient or of what may be a repeat or refused.
+UNSURE = frozenset({"KNOWN", "DUPLICATE"})
+ACCEPTED = UNSURE | {"SUPPRESSED", "CREATED"}
+REFUSED = frozenset(
+    {
+        "UNKNOWN_RECIPIENT",
+        "EMAIL_MISMATCH",
+        "UNKNOWN_MAILING",
+        "MAILING_CLOSED",
+        "NOT_TRIGGERED",
+    }
+)
+
+
 class Ack(NamedTuple):
     """An entry's answer; without an outcome the log that is left does not say which it was.
 
-    It is then one of a message or a duplicate; of an *unclear* recipient also of none.
+    It is then one of a message or a duplicate; of an *unclear* recipient any that accepts. One that
+    is *open* may be a refusal, or any answer that this recipient could have got before.
     """
 
     reply_partition: int
@@ -21,6 +37,16 @@ class Ack(NamedTuple):
     rid: int
     outcome: str | None
     unclear: bool = False
+    open: bool = False
+
+    def may_be(self, rid: int, outcome: str) -> bool:
+        """Whether the entry may have been answered so."""
+        if self.outcome is not None:
+            return (self.rid, self.outcome) == (rid, outcome)
+        if self.open and rid == 0 and outcome in REFUSED:
+            return True
+        accepted = ACCEPTED if self.open or self.unclear else UNSURE
+        return rid == self.rid != 0 and outcome in accepted
 
 
 class PersonAnswer(NamedTuple):
@@ -101,3 +127,32 @@ class Dead(NamedTuple):
 
 
 Out = Ack | Answer | PersonAnswer | Send | Copy | Dead
+
+
+def copies(name: str, event: Record, revision: int) -> list[Out]:
+    """Return the copies that a request makes, or the one that *event* is."""
+    made = event["origin"] == "REQUEST"
+    return [Copy(name, event["orgid"], event["mid"], revision if made else event["revision"], made)]
+
+
+def ack(
+    event: Record, rid: int, outcome: str | None, *, unclear: bool = False, open_: bool = False
+) -> list[Out]:
+    """Return an entry's answer, when somebody waits for it."""
+    call = (event["reply_partition"], event["request_id"], event["index"])
+    return [Ack(*call, rid, outcome, unclear, open_)] if event["reply_partition"] >= 0 else []
+
+
+def answer(
+    event: Record,
+    outcome: str,
+    revision: int = 0,
+    messages: int = 0,
+    *,
+    shown: tuple[tuple[Any, ...], ...] = (),
+    sure: bool = True,
+) -> list[Out]:
+    """Return a control or query event's answer, when somebody waits for it."""
+    call = (event["reply_partition"], event["request_id"])
+    told = Answer(*call, outcome, revision, messages, shown, sure)
+    return [told] if event["reply_partition"] >= 0 else []

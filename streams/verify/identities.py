@@ -13,6 +13,8 @@ _MIX, _BITS, _WORD = 0x5BD1E995, 24, 0xFFFFFFFF
 
 def same_person(email: str) -> str:
     """Return what all spellings of an address have in common."""
+    if email.isascii():
+        return email.strip().lower().rstrip(".")
     # Letter by letter, so that no sigma knows what stands beside it.
     small = "".join(letter.lower() for letter in unicodedata.normalize("NFC", email.strip()))
     local, at, domain = unicodedata.normalize("NFC", small).rstrip(".").rpartition("@")

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from streams.verify.records import Record, Records
 
 _TRIGGERED = "RecipientTriggered"
+_ERASED = "RecipientErased"
 # Of others they decide nothing.
 _PASSED_OVER = frozenset({_TRIGGERED, "DryRunQueried"})
 # Of an event, besides what it says of a person.
 _ABOUT = frozenset({"orgid", "mid", "request_id", "index", "status", "origin"})
-_NOT_PERSONAL = _ABOUT | {"reply_partition", "rid"}
+_NOT_PERSONAL = _ABOUT | {"reply_partition", "rid", "secret"}
 
 
 class NotThere(Exception):
@@ -58,13 +59,17 @@ class Happening:
 
 @dataclass(slots=True)
 class Life:
-    """The life of the recipient *rid*, oldest first; *limits* say what could not be told."""
+    """The life of the recipient *rid*, oldest first; *limits* say what could not be told.
+
+    Of one who is *erased*, at that log time in ms, there is no address.
+    """
 
     rid: int
     partition: int
     orgid: int = 0
     email: str = ""
     status: int = -1
+    erased: int | None = None
     reaches_back_to: int = 0
     reaches_back_ms: int = 0
     happenings: list[Happening] = field(default_factory=list)
@@ -131,7 +136,9 @@ class _Teller:
         table.take(self._topics.read(STATE, self.life.partition, self._read_to), self._model)
         self._aside = dict(table.aside)
         beginning = Beginning(self._model, table, self._records, report, begin)
-        beginning.give(self._topics.read(LOG, self.life.partition))
+        beginning.read(self._topics.read(LOG, self.life.partition))
+        beginning.give_people()
+        beginning.give_mailings({})
         self.life.limits.append(
             f"the log begins at offset {begin}: what came before is not told, and whether the "
             "first message of each mailing after it was a duplicate cannot be"
@@ -146,9 +153,12 @@ class _Teller:
             for raw in there.read(LOG, self.life.partition):
                 key = raw.key if raw.offset == self._created_at else None
                 break
+        left = self._model.erased.of_rid(self.life.rid)
         if key is not None:
             org = key.partition(b":")[0]
             self._keys = {key, b"%b:#%d" % (org, self.life.rid)}
+        elif left is not None:
+            self._keys = {b"%d:#%d" % (left.orgid, self.life.rid)}
 
     def _creates_nobody(self, raw: Raw, outs: list[Out]) -> NotThere:
         what = (
@@ -194,6 +204,8 @@ class _Teller:
         what = name
         if any(isinstance(out, Dead) for out in outs):
             what, facts["reason"] = "laid aside", reason or "it is no event"
+        elif name == _ERASED:
+            what = "erased"
         elif name == _TRIGGERED:
             what = "triggered"
             self._judge(raw.offset, event, outs, facts)
@@ -203,7 +215,11 @@ class _Teller:
         """Add what the model decides about a trigger."""
         for out in outs:
             if isinstance(out, Ack):
-                facts["outcome"] = out.outcome or "KNOWN or DUPLICATE"
+                unsure = "not known" if out.open else "KNOWN or DUPLICATE"
+                facts["outcome"] = out.outcome or unsure
+                if out.outcome == "SUPPRESSED":
+                    status = msgpack.decode(self._model.people[self._model.keys[self.life.rid]])[1]
+                    facts["because"] = "unsubscribed" if status == 0 else "hourly cap"
         mailing = self._model.mailings.get((event["orgid"], event["mid"]))
         queue = mailing.queue if mailing is not None else []
         if any(send.offset == offset for send in queue):
@@ -237,6 +253,10 @@ class _Teller:
         """Say who the recipient is now, and what still waits."""
         life = self.life
         key = self._model.keys.get(life.rid)
+        left = self._model.erased.of_rid(life.rid)
+        if left is not None:
+            life.orgid, life.status, life.erased = left.orgid, left.status, left.erased
+            return
         if key is None:
             raise NotThere(f"no recipient has the rid {life.rid}: no event of the log creates it")
         _, life.status, stored, *_ = msgpack.decode(self._model.people[key])

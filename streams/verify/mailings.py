@@ -15,6 +15,8 @@ STEPS = {
     "CANCELLED": (),
     "FINISHED": (),
 }
+# Those in which it takes triggers.
+TAKING = ("ACTIVE", "SUSPENDED")
 
 
 def may_be(now: str, wanted: str | None) -> bool:
@@ -24,10 +26,10 @@ def may_be(now: str, wanted: str | None) -> bool:
 
 def takes_sms(message: Record) -> bool:
     """Whether a message has active SMS fields: an E.164 number, and no opt-out."""
-    number = message["smsContact"] or ""
+    number = message.get("smsContact") or ""
     digits = number[1:]
     sound = number[:1] == "+" and digits.isascii() and digits.isdigit() and 8 <= len(digits) <= 15
-    return sound and message["smsSubscribed"] is not False
+    return sound and message.get("smsSubscribed") is not False
 
 
 def drained(channels: list[str], *, texted: bool) -> tuple[str, ...]:

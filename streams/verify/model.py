@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import msgpack
 
-from streams.verify.consequences import Ack, Answer, Copy, Dead, PersonAnswer, Send, Waits
+from streams.verify.before import Before
+from streams.verify.calls import HOUR, Call, Calls
+from streams.verify.caps import Caps
+from streams.verify.consequences import Ack, Dead, PersonAnswer, Send, Waits, ack, answer, copies
 from streams.verify.dry_run import comparable, foretold
+from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
-from streams.verify.mailings import drained, may_be, takes_sms
-from streams.verify.people import People, said
+from streams.verify.mailings import TAKING, drained, may_be, takes_sms
+from streams.verify.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
@@ -29,47 +33,64 @@ if TYPE_CHECKING:
 DRAINED = ("sent", "sms", "sms_only", "unreachable")
 ENTRIES = ("triggered", "created", "known", "duplicates", "suppressed", "rejected")
 COUNTERS = (*ENTRIES, *DRAINED)
-DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients")
+DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients", "hourly_cap")
 # What an answer shows of a mailing and the log decides, in the order it is compared.
 SHOWN = ("orgid", "mid", "revision", "state", *DEFINITION, "invocation", *ENTRIES)
 MailingId = tuple[int, int]
-_HOUR = 3_600_000
-# So many cuts no mailing sees: it stays vague.
-FOR_EVER = 2**30
+API_TRIGGERED = "api-triggered"
+# An offset that no log reaches.
+FOR_EVER = 2**63
 
 
 @dataclass(slots=True)
 class Mailing:
     """A mailing; *vague* while messages may wait in it that the log that is left does not have.
 
-    It is so for that many cuts, once its definition is not *guessed*; not *counted* when its
-    counters began before the log that is left.
+    Where that log begins within its life, there are offsets up to which that says too little: up to
+    *doubted* how far the mailing is, up to *open* even whether it takes triggers, up to *guessed*
+    its definition. It is vague until it was cut after those; not *counted* when its counters began
+    before. Of those who *may_wait*, a message waits or not.
     """
 
     definition: dict[str, Any]
     revision: int = 0
     invocation: int = 0
-    vague: int = 0
-    guessed: bool = False
+    vague: bool = False
+    doubted: int = -1
+    open: int = -1
+    guessed: int = -1
     counted: bool = True
     state: str = "ACTIVE"
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     queue: list[Waits] = field(default_factory=list)
     rids: set[int] = field(default_factory=set)
     pairs: set[bytes] = field(default_factory=set)
+    may_wait: set[int] = field(default_factory=set)
 
     def take_back(self, rid: int) -> None:
         """Forget the messages of who unsubscribes before their cut, but for their number."""
+        if self.vague:
+            # They may have been cut before.
+            self.queue = [m._replace(sure=m.sure and m.rid != rid) for m in self.queue]
+            return
         self.counts["suppressed"] += sum(m.sure for m in self.queue if m.rid == rid)
         self.queue = [message for message in self.queue if message.rid != rid]
         self.rids.discard(rid)
+        self.may_wait.discard(rid)
         self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
 
     def take_sms_out(self, rid: int) -> None:
         """Let no message say that SMS are welcome to who opted out before its cut."""
         for at, message in enumerate(self.queue):
             if message.rid == rid and message.says is not None:
-                self.queue[at] = message._replace(says=(message.says[0], False), texted=False)
+                muted = message._replace(says=(message.says[0], False), texted=False)
+                self.queue[at] = message._replace(says=None, sure=False) if self.vague else muted
+
+    def refusal(self) -> str | None:
+        """Return why no trigger is taken."""
+        if self.definition["type"] != API_TRIGGERED:
+            return "NOT_TRIGGERED"
+        return None if self.state in TAKING else "MAILING_CLOSED"
 
 
 def digest(fields: Record) -> bytes:
@@ -77,19 +98,15 @@ def digest(fields: Record) -> bytes:
     return blake2b(msgpack.encode(fields, order="deterministic"), digest_size=16).digest()
 
 
-def _need(*conditions: object) -> None:
-    if not all(conditions):
+def in_order(fields: Record) -> bytes:
+    """Return the same, of fields that always come in this order."""
+    values = msgpack.encode((*fields.values(),), order="deterministic")
+    return blake2b(values, digest_size=16).digest()
+
+
+def _need(condition: object) -> None:
+    if not condition:
         raise ValueError("nothing to be folded")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call with an idempotency key, as its key's home partition knows it."""
-
-    call: int
-    begun_at: int
-    digest: bytes
-    count: int
 
 
 class Model:
@@ -104,18 +121,22 @@ class Model:
         partition: int,
         partitions: int,
         records: Records,
-        fingerprint: Callable[[Record], Hashable] = digest,
+        fingerprint: Callable[[Record], Hashable] = in_order,
     ) -> None:
         self.partition, self.partitions = partition, partitions
         self.people: MutableMapping[bytes, bytes] = {}
         self.keys: MutableMapping[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
         self.unclear: set[bytes] = set()
-        # By log key, in the order in which they began; and (rid, outcome) by call and index.
-        self.calls: dict[bytes, Call] = {}
-        self.once: dict[tuple[int, int], tuple[int, str | None]] = {}
+        self.erased = Erased()
+        self.before = Before()
+        # By call and index what was answered, and when the call began.
+        self.calls = Calls()
+        self.once: dict[tuple[int, int], Ack] = {}
         self.begun: dict[tuple[int, int], int] = {}
-        self.now = 0
+        self.caps = Caps()
+        # Of the event that is met: its offset and log time.
+        self.at, self.now = -1, 0
         self._records, self._fingerprint = records, fingerprint
         self._form = People(records)
 
@@ -130,7 +151,7 @@ class Model:
     ) -> list[Out]:
         """Return what follows from the log's next record; *aside*: that it is dead was decided."""
         whose = Dead()
-        self.now = max(time_ms, 0)
+        self.at, self.now = offset, max(time_ms, 0)
         try:
             _need(len(value or b"") <= 512 * 1024)
             name, event = self._records.read(value)
@@ -138,11 +159,19 @@ class Model:
             if rule is None:
                 return [whose]
             whose = Dead(event["reply_partition"], event["request_id"], event["index"])
-            _need(not aside, event["orgid"] > 0, -1 <= event["reply_partition"] < 8)
-            _need(0 <= event["index"] < 2**31, len(event["request_id"]) <= 64)
+            _need(not aside and event["orgid"] > 0 and -1 <= event["reply_partition"] < 8)
+            _need(0 <= event["index"] < 2**31 and len(event["request_id"]) <= 64)
             return list(rule(offset, key, event))
         except ValueError:
             return [whose]
+
+    def begin_after(self, before: Before) -> None:
+        """Take what is known from *before* the log's first event."""
+        self.before = self.calls.before = before
+
+    def remember(self, entry: tuple[int, int], rid: int, outcome: str, begun_at: int) -> None:
+        """Know what an entry of such a call was answered."""
+        self.once[entry], self.begun[entry] = Ack(0, "", 0, rid, outcome), begun_at
 
     def kept(self, rid: int, status: int, fields: Record, dates: tuple[int, int] = (0, 0)) -> bytes:
         """Return a person as `people` has it."""
@@ -159,110 +188,156 @@ class Model:
         opted out of SMS stays out.
         """
         rid, _, stored, _, _ = msgpack.decode(person)
-        whole = {name: event[name] for name in ("orgid", "mid", "context")} | {"rid": rid}
-        whole |= dict.fromkeys(self._form.fields) | self._form.over(stored, event)
+        whole = self._form.over(stored, event)
         if stored.get("smsSubscribed") is False:
             whole["smsSubscribed"] = False
-        return said(whole, self._fingerprint), takes_sms(whole)
+        whole["orgid"], whole["mid"], whole["rid"] = event["orgid"], event["mid"], rid
+        whole["context"] = event["context"]
+        return self.said(whole), takes_sms(whole)
+
+    def said(self, message: Record) -> Says:
+        """Return what tells this message from any other."""
+        return self._form.said(message, self._fingerprint)
 
     def _CallBegun(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         name = f"{event['orgid']}:!{event['mid']}:{event['key']}".encode()
-        _need(event["mid"] > 0, 1 <= len(event["key"]) <= 255, len(event["digest"]) == 32)
-        _need(1 <= event["count"] <= 100_000, key == name)
+        _need(event["mid"] > 0 and 1 <= len(event["key"]) <= 255 and len(event["digest"]) == 32)
+        _need(1 <= event["count"] <= 100_000 and key == name)
         _need(home_of(name, self.partitions) == self.partition)
-        for old in list(self.calls)[:2]:
-            if self.calls[old].begun_at + 26 * _HOUR > self.now:
-                break
-            del self.calls[old]
-        known = self.calls.get(name)
-        if known and self.now < known.begun_at + 24 * _HOUR:
-            if (known.digest, known.count) != (event["digest"], event["count"]):
-                return _answer(event, "OTHER_CALL")
-            return _answer(event, "KNOWN", known.call, known.begun_at)
         number = (offset + 1) * 1024 + self.partition
-        call = Call(number, self.now, event["digest"], event["count"])
-        if sum(1 + each.count for each in (*self.calls.values(), call)) > 1_000_000:
-            return _answer(event, "TOO_MANY")
-        self.calls.pop(name, None)
-        self.calls[name] = call
-        return _answer(event, "BEGUN", number, self.now)
+        new = Call(number, self.now, event["digest"], event["count"])
+        outcome, call = self.calls.begin(name, new)
+        told = (call.call, call.begun_at) if outcome in {"BEGUN", "KNOWN"} else (0, 0)
+        return answer(event, outcome, *told, sure=call.sure)
 
     def _RecipientTriggeredOnce(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         begun_at = event["begun_at"]
-        _need(begun_at - _HOUR <= self.now < begun_at + 25 * _HOUR, event["call"] > 0)
+        _need(begun_at - HOUR <= self.now < begun_at + 25 * HOUR and event["call"] > 0)
         self._name(key, event)
         entry = event["call"], event["index"]
         outs: list[Out] = []
         if entry not in self.once:
             # Whether anybody waits or not, the answer is kept.
-            outs = self._RecipientTriggered(offset, key, event | {"reply_partition": 0})
-            told = outs.pop()
-            if isinstance(told, Ack):
-                self.once[entry], self.begun[entry] = (told.rid, told.outcome), begun_at
-        return [*outs, *_ack(event, *self.once[entry])]
+            again = begun_at - HOUR <= self.before.begin_ms
+            asked = event | {"reply_partition": 0}
+            outs = self._RecipientTriggered(offset, key, asked, again=again)
+            first = outs.pop()
+            if isinstance(first, Ack):
+                kept = self.before.once.get(entry)
+                if kept is not None and first.may_be(*kept):
+                    first = first._replace(rid=kept[0], outcome=kept[1])
+                self.once[entry], self.begun[entry] = first, begun_at
+        told = self.once[entry]
+        return [*outs, *ack(event, told.rid, told.outcome, unclear=told.unclear, open_=told.open)]
 
     def _name(self, key: bytes | None, event: Record) -> bytes:
         """Return the log key of an event's address, when the record's own is its recipient's."""
         org, rid, email = event["orgid"], event["rid"], event["email"]
-        _need(event["mid"] > 0, rid >= 0, event["status"] in (-1, 0, 1, 3))
-        _need(email.isprintable(), len(email) <= 254, rid or "@" in email)
+        _need(event["mid"] > 0 and rid >= 0 and event["status"] in (-1, 0, 1, 3))
+        _need(email.isprintable() and len(email) <= 254 and (rid or "@" in email))
         name = f"{org}:{same_person(email)}".encode()
         _need(key == (b"%d:#%d" % (org, rid) if rid else name))
         _need(not rid or rid % 1024 == self.partition)
         return name
 
-    def _RecipientTriggered(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
+    def _RecipientTriggered(
+        self, offset: int, key: bytes | None, event: Record, *, again: bool = False
+    ) -> list[Out]:
+        """Fold a trigger; *again*: one of a call whose first one may have been deleted."""
         org, rid, email = event["orgid"], event["rid"], event["email"]
         name = self._name(key, event)
         mailing = self.mailings.get((org, event["mid"]))
         if mailing is None:
-            return _ack(event, 0, "UNKNOWN_MAILING")
+            return ack(event, 0, "UNKNOWN_MAILING")
         given, name = name if email else b"", self.keys.get(rid, b"") if rid else name
         person = self.people.get(name) if name.startswith(b"%d:" % org) else None
-        refusal = None
-        if mailing.definition["type"] != "api-triggered":
-            refusal = "NOT_TRIGGERED"
-        elif mailing.state not in ("ACTIVE", "SUSPENDED"):
-            refusal = "MAILING_CLOSED"
-        elif rid and person is None:
+        is_open, is_guessed = self.at <= mailing.open, self.at <= mailing.guessed
+        born = (again or is_open or is_guessed) and self.at in self.before.born
+        perhaps = (again or is_open) and not born
+        refusal = None if perhaps or is_open else mailing.refusal()
+        if refusal is None and rid and person is None:
             refusal = "UNKNOWN_RECIPIENT"
-        elif rid and given and given != name:
+        elif refusal is None and rid and given and given != name:
             refusal = "EMAIL_MISMATCH"
-        _need(person or refusal or self._is_home(name))
-        if not refusal and not person and mailing.definition["unknown_recipients"] == "REJECT":
-            refusal = "UNKNOWN_RECIPIENT"
-        mailing.counts["triggered"] += 1
+        if not person and not refusal:
+            _need(self._is_home(name) or (perhaps and self.at not in self.before.laid))
+            rejects = mailing.definition["unknown_recipients"] == "REJECT"
+            if is_open or is_guessed:
+                rejects = not born
+            if perhaps or rejects:
+                refusal = "UNKNOWN_RECIPIENT"
+        if perhaps:
+            mailing.counted = False
+        else:
+            mailing.counts["triggered"] += 1
         if refusal is not None:
+            if perhaps:
+                return ack(event, 0, None, open_=True)
             mailing.counts["rejected"] += 1
-            return _ack(event, 0, refusal)
+            return ack(event, 0, refusal)
         outcome: str | None = "KNOWN"
         if person is None:
             outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
             status = 1 if event["status"] == -1 else event["status"]
+            left = self.erased.back(name)
+            if left is not None:
+                rid, status = left.rid, status if left.status else 0
+                event = event | ({"smsSubscribed": False} if left.sms_opted_out else {})
+                self.unclear |= set() if left.sure else {name}
             person = self.kept(rid, status, event, (self.now, 0))
             self.people[name], self.keys[rid] = person, name
         rid, status = msgpack.decode(person)[:2]
         unclear = name in self.unclear
         pair = b"%d:" % rid + blake2b(comparable(event["context"]), digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
-        if unclear:
+        repeated = seen.get(mailing.definition["dedup"], pair in mailing.pairs)
+        cap, whose = mailing.definition["hourly_cap"], (org, event["mid"], rid)
+        full = None if self._forgot(mailing) else self.caps.full(whose, cap, self.now)
+        doubted = outcome == "KNOWN" and (full is None or rid in mailing.may_wait)
+        if perhaps and status == 0 and not unclear:
+            return ack(event, rid, None, open_=True)
+        if perhaps or unclear:
+            # Of what may be a message, whatever comes after it may be a duplicate.
             outcome, mailing.counted = None, False
-        elif status == 0:
+            mailing.vague = mailing.vague or perhaps
+        elif status != 0 and outcome == "KNOWN" and (mailing.vague or doubted):
+            outcome = None
+        elif status != 0 and repeated:
+            mailing.counts["duplicates"] += 1
+            return ack(event, rid, "DUPLICATE")
+        elif status == 0 or full:
             mailing.counts[str(outcome).lower()] += 1
             mailing.counts["suppressed"] += 1
-            return _ack(event, rid, "SUPPRESSED")
-        elif outcome == "KNOWN" and mailing.vague:
-            outcome = None
-        elif seen.get(mailing.definition["dedup"], pair in mailing.pairs):
-            mailing.counts["duplicates"] += 1
-            return _ack(event, rid, "DUPLICATE")
-        if outcome is not None:
+            return ack(event, rid, "SUPPRESSED")
+        if outcome is None:
+            mailing.may_wait.add(rid)
+        else:
             mailing.counts[outcome.lower()] += 1
+        if cap:
+            self.caps.take(whose, self.now, sure=outcome is not None)
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
         says, texted = (None, True) if unclear else self.says(person, event)
         mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
-        return _ack(event, rid, outcome, unclear=unclear)
+        unclear = unclear or doubted or full is True
+        return ack(event, rid, outcome, unclear=unclear, open_=perhaps)
+
+    def _forgot(self, mailing: Mailing) -> bool:
+        """Whether messages may count towards its cap that the log that is left does not have."""
+        if mailing.counted:
+            return False
+        young = self.now < self.before.begin_ms + HOUR or mailing.guessed >= 0
+        return self.at <= mailing.guessed or bool(young and mailing.definition["hourly_cap"])
+
+    def perhaps_sent(self) -> list[Send]:
+        """Return what the model has waiting, and may have been cut before it can be certain."""
+        return [
+            Send(waits.offset, waits.rid, 0, waits.says, channel, sure=False)
+            for mailing in self.mailings.values()
+            if mailing.vague
+            for waits in mailing.queue
+            for channel in ("EMAIL", "SMS")
+        ]
 
     def _RecipientQueried(self, _: int, key: bytes | None, event: Record) -> list[Out]:
         name, refusal = self._asked_for(key, event)
@@ -291,10 +366,14 @@ class Model:
                     mailing.take_sms_out(rid)
         return self._shown(event, name, "DONE")
 
+    def _RecipientErased(self, _: int, key: bytes | None, event: Record) -> list[Out]:
+        _need(len(event["secret"]) == 32)
+        return erase(self, event, *self._asked_for(key, event))
+
     def _asked_for(self, key: bytes | None, event: Record) -> tuple[bytes, str | None]:
         """Return the log key of the recipient that is meant, and why there is none."""
         org, rid, email = event["orgid"], event["rid"], event["email"]
-        _need(rid >= 0, email.isprintable(), len(email) <= 254, rid or "@" in email)
+        _need(rid >= 0 and email.isprintable() and len(email) <= 254 and (rid or "@" in email))
         given = f"{org}:{same_person(email)}".encode()
         _need(key == (b"%d:#%d" % (org, rid) if rid else given))
         _need(rid % 1024 == self.partition if rid else self._is_home(given))
@@ -315,95 +394,95 @@ class Model:
         return [PersonAnswer(*call, outcome, shows, sure)]
 
     def _MailingDefined(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
-        _need(event["mid"] > 0, event["interval_s"] >= 0, event["origin"] != "TIMER")
-        _need(1 <= len(event["name"]) <= 500, len(event["type"]) <= 50)
-        _need(event["channels"], event["state"] in (None, "CREATED", "ACTIVE"))
+        _need(event["mid"] > 0 and event["interval_s"] >= 0 and event["origin"] != "TIMER")
+        _need(1 <= len(event["name"]) <= 500 and len(event["type"]) <= 50)
+        _need(event["channels"] and event["state"] in (None, "CREATED", "ACTIVE"))
+        _need(0 <= event["hourly_cap"] <= 1000)
         ident = event["orgid"], event["mid"]
         mailing = self.mailings.get(ident)
         revision = self._revision(event, mailing)
         if revision is None:
-            return _copies("MailingDefined", event, 0)
+            return copies("MailingDefined", event, 0)
         if mailing and not may_be(mailing.state, event["state"]):
             return self._refused(event, mailing)
         mailing = self.mailings.setdefault(ident, mailing or Mailing({}))
         mailing.definition = {name: event[name] for name in DEFINITION}
         mailing.definition["channels"] = sorted(set(event["channels"]))
         mailing.state = event["state"] or mailing.state
-        mailing.revision, mailing.guessed = revision, False
-        told = _answer(event, "DONE", revision)
-        return [*_copies("MailingDefined", event, revision), *told]
+        mailing.revision = revision
+        told = answer(event, "DONE", revision)
+        return [*copies("MailingDefined", event, revision), *told]
 
     def _MailingSwitched(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         _need(event["origin"] != "TIMER")
         mailing = self.mailings.get((event["orgid"], event["mid"]))
         revision = self._revision(event, mailing)
         if revision is None:
-            return _copies("MailingSwitched", event, 0)
+            return copies("MailingSwitched", event, 0)
         if mailing is None:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         if not may_be(mailing.state, event["state"]):
             return self._refused(event, mailing)
         mailing.revision, mailing.state = revision, event["state"]
-        told = _answer(event, "DONE", revision)
-        return [*_copies("MailingSwitched", event, revision), *told]
+        told = answer(event, "DONE", revision)
+        return [*copies("MailingSwitched", event, revision), *told]
 
-    def _MailingInvoked(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+    def _MailingInvoked(self, offset: int, _key: bytes | None, event: Record) -> list[Out]:
         mailing = self.mailings.get((event["orgid"], event["mid"]))
-        takes = mailing is not None and mailing.definition["type"] == "api-triggered"
+        takes = mailing is not None and mailing.definition["type"] == API_TRIGGERED
         if event["origin"] == "TIMER":
             due = mailing is not None and event["invocation"] == mailing.invocation + 1
             if mailing and takes and due and mailing.state == "ACTIVE":
-                return [*_cut(mailing)]
+                return [*_cut(mailing, offset)]
             return []
         revision = self._revision(event, mailing)
-        copies = _copies("MailingInvoked", event, revision or 0)
+        made = copies("MailingInvoked", event, revision or 0)
         if revision is None:
-            return copies
+            return made
         if mailing is None:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         if not takes:
-            return _answer(event, "NOT_TRIGGERED", mailing.revision)
+            return answer(event, "NOT_TRIGGERED", mailing.revision)
         if mailing.state != "ACTIVE":
             return self._refused(event, mailing)
         mailing.revision = revision
         sure = not mailing.vague and all(message.sure for message in mailing.queue)
         messages = len(mailing.queue)
-        cut = _cut(mailing)
-        return [*copies, *_answer(event, "DONE", revision, messages, sure=sure), *cut]
+        cut = _cut(mailing, offset)
+        return [*made, *answer(event, "DONE", revision, messages, sure=sure), *cut]
 
     def _MailingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         org, mid = event["orgid"], event["mid"]
         if mid and (org, mid) not in self.mailings:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         mids = [mid] if mid else sorted(m for o, m in self.mailings if o == org)
         if not mid:
             mids = [m for m in mids if m > event["after_mid"]]
             mids = mids[: max(0, min(event["limit"], 1000))]
         shown = tuple(shown_as(org, m, self.mailings[org, m]) for m in mids)
         sure = all(self.mailings[org, m].counted for m in mids)
-        return _answer(event, "DONE", shown=shown, sure=sure)
+        return answer(event, "DONE", shown=shown, sure=sure)
 
     def _PendingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
         mailing = self.mailings.get((event["orgid"], event["mid"]))
         if mailing is None:
-            return _answer(event, "UNKNOWN_MAILING")
+            return answer(event, "UNKNOWN_MAILING")
         waits = [(w.offset, w.rid) for w in mailing.queue if w.offset > event["after"]]
         shown = tuple(waits[: max(0, min(event["limit"], 1000))])
-        return _answer(event, "DONE", shown=shown, sure=not mailing.vague)
+        sure = not mailing.vague and all(message.sure for message in mailing.queue)
+        return answer(event, "DONE", shown=shown, sure=sure)
 
     def _DryRunQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
-        _need(event["mid"] > 0, len(event["entries"]) <= 500)
+        _need(event["mid"] > 0 and len(event["entries"]) <= 500)
         _need(all(0 <= entry["index"] < 2**31 for entry in event["entries"]))
         whole = dict.fromkeys(self._form.fields) | event
-        told = foretold(self, whole, Model._RecipientTriggered)
-        shown = tuple((ack.entry, max(ack.rid, 0), ack.outcome) for ack in told)
-        sure = all(ack.outcome is not None and not ack.unclear for ack in told)
-        return _answer(event, "DONE", shown=shown, sure=sure)
+        shown, sure = foretold(self, whole, Model._RecipientTriggered)
+        return answer(event, "DONE", shown=shown, sure=sure)
 
     def _refused(self, event: Record, mailing: Mailing) -> list[Out]:
         shown = shown_as(event["orgid"], event["mid"], mailing)
         told = (event, "WRONG_STATE", mailing.revision)
-        return _answer(*told, shown=(shown,), sure=mailing.counted)
+        return answer(*told, shown=(shown,), sure=mailing.counted)
 
     def _revision(self, event: Record, mailing: Mailing | None) -> int | None:
         """Return the event's revision here, None when this partition has it."""
@@ -422,16 +501,16 @@ def shown_as(orgid: int, mid: int, mailing: Mailing) -> tuple[Any, ...]:
     return (orgid, mid, mailing.revision, mailing.state, *definition, mailing.invocation, *counts)
 
 
-def _cut(mailing: Mailing) -> list[Send]:
+def _cut(mailing: Mailing, offset: int) -> list[Send]:
     mailing.invocation += 1
-    channels = ["EMAIL", "SMS"] if mailing.guessed else mailing.definition["channels"]
+    certain = offset > max(mailing.doubted, mailing.guessed)
+    channels = mailing.definition["channels"] if certain else ["EMAIL", "SMS"]
     cut, mailing.queue = mailing.queue, []
-    mailing.rids, mailing.pairs = set(), set()
+    mailing.rids, mailing.pairs, mailing.may_wait = set(), set(), set()
     if mailing.vague:
-        # Perhaps it was this cut that came too late, and they go with the next.
+        # Perhaps another cut took them along.
         cut = [message._replace(sure=False) for message in cut]
-    if mailing.vague and not mailing.guessed:
-        mailing.vague -= 1
+        mailing.vague = not certain
     for message in cut:
         for counter in drained(channels, texted=message.texted) if message.sure else ():
             mailing.counts[counter] += 1
@@ -441,28 +520,3 @@ def _cut(mailing: Mailing) -> list[Send]:
         for channel in channels
         if channel == "EMAIL" or message.texted
     ]
-
-
-def _copies(name: str, event: Record, revision: int) -> list[Out]:
-    """Return the copies that a request makes, or the one that *event* is."""
-    made = event["origin"] == "REQUEST"
-    return [Copy(name, event["orgid"], event["mid"], revision if made else event["revision"], made)]
-
-
-def _ack(event: Record, rid: int, outcome: str | None, *, unclear: bool = False) -> list[Out]:
-    call = (event["reply_partition"], event["request_id"], event["index"])
-    return [Ack(*call, rid, outcome, unclear)] if event["reply_partition"] >= 0 else []
-
-
-def _answer(
-    event: Record,
-    outcome: str,
-    revision: int = 0,
-    messages: int = 0,
-    *,
-    shown: tuple[tuple[Any, ...], ...] = (),
-    sure: bool = True,
-) -> list[Out]:
-    call = (event["reply_partition"], event["request_id"])
-    told = Answer(*call, outcome, revision, messages, shown, sure)
-    return [told] if event["reply_partition"] >= 0 else []

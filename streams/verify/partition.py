@@ -48,15 +48,17 @@ class Partition:
         table.take(self._read(STATE), model)
         if not self._belongs(table):
             return False
-        begin, unclear = self.topics.begins[LOG, self.partition], set[tuple[int, int]]()
+        begin = self.topics.begins[LOG, self.partition]
+        beginning = Beginning(model, table, self.records, self.report, begin)
         if begin:
-            beginning = Beginning(model, table, self.records, self.report, begin)
-            beginning.give(self.topics.read(LOG, self.partition))
-            self._say_limits(begin, beginning)
-            unclear = set(beginning.unclear)
+            beginning.read(self._read(LOG))
+            beginning.give_people()
         sends = Sends(self.topics, self.records, self.report, model)
         for raw in self._read(SENDS):
             sends.take(raw)
+        if begin:
+            beginning.give_mailings(sends.seen)
+            self._say_limits(begin, beginning)
         letters = Letters(self.topics, self.records, self.report, self.partition)
         for raw in self._read(DEAD_LETTERS):
             letters.take(raw)
@@ -70,19 +72,24 @@ class Partition:
             self.report.counts["events" if required else "events_not_yet"] += 1
             kept = table.aside.pop(raw.offset, None)
             aside = letters.aside(raw.offset, kept)
-            for out in model.meet(*raw[1:5], aside=aside):
+            outs = model.meet(*raw[1:5], aside=aside)
+            doubtful = raw.offset in beginning.doubtful
+            if doubtful:
+                self.told.expect_perhaps(self.partition, self.records.read(raw.value)[1])
+            for out in outs:
                 if isinstance(out, Send):
                     sends.expect(out, table.waiting.get(out.offset), required=required)
                 elif isinstance(out, Copy):
-                    known = (out.orgid, out.mid) not in unclear
-                    if not out.made or (required and known):
+                    if not out.made or (required and not doubtful):
                         self.copies.add(out)
-                else:
+                elif not doubtful:
                     if isinstance(out, Dead):
                         letters.expect(raw, kept, required=required)
                     self.told.expect(self.partition, raw.offset, out, required=required)
         if not done:
             state.run()
+        for message in model.perhaps_sent():
+            sends.expect(message, None, required=False)
         sends.finish()
         letters.finish()
         self._finish(table, model)
@@ -96,16 +103,27 @@ class Partition:
         self.rids = array("q", sorted(model.keys))
 
     def _say_limits(self, begin: int, beginning: Beginning) -> None:
-        self.report.limits.append(
+        limits = self.report.limits
+        limits.append(
             f"the log of partition {self.partition} begins at offset {begin}: what came before is "
             "taken from the changelog, and the first messages of each mailing may be duplicates"
         )
-        if beginning.unclear:
-            named = ", ".join(f"{mid} of organisation {org}" for org, mid in beginning.unclear[:10])
-            self.report.limits.append(
-                f"{len(beginning.unclear)} mailings of partition {self.partition} cannot be "
-                f"followed since then, and what is said of them may be wrong: {named}"
+        if beginning.doubtful:
+            limits.append(
+                f"{len(beginning.doubtful)} control events of partition {self.partition} may be "
+                "repeats of deleted ones: whether and how they were to be answered is not known"
             )
+        was_open = (
+            "may have been in another state, or of another type, at first: until that shows, an "
+            "answer only has to be one that its recipient could get"
+        )
+        unclear = "have no beginning that leads to their changelog: nothing is said of them"
+        for mailings, what in ((beginning.open, was_open), (beginning.unclear, unclear)):
+            if mailings:
+                named = ", ".join(f"{mid} of organisation {org}" for org, mid in mailings[:10])
+                limits.append(
+                    f"{len(mailings)} mailings of partition {self.partition} {what} ({named})"
+                )
 
     def _belongs(self, table: Table) -> bool:
         """Whether log and changelog belong together; nothing can be compared otherwise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import msgpack
@@ -13,12 +14,8 @@ if TYPE_CHECKING:
 Says = tuple[Hashable, bool | None]
 """What a message says, and apart from it whether SMS are welcome, which may change before a cut."""
 _DATES = ("created", "modified")
-
-
-def said(message: Record, fingerprint: Callable[[Record], Hashable]) -> Says:
-    """Return what tells this message from any other."""
-    rest = {name: value for name, value in message.items() if name != "smsSubscribed"}
-    return fingerprint(rest), message["smsSubscribed"]
+# Of a send, what names it, and what may change before the cut.
+_NOT_SAID = ("send_id", "invocation", "channel", "smsSubscribed")
 
 
 class People:
@@ -27,11 +24,22 @@ class People:
     def __init__(self, records: Records) -> None:
         names = records.fields("RecipientState")[2:]
         self.fields = [name for name in names if name not in _DATES]
+        self._in_order = itemgetter(*self.fields)
+        sent = records.fields("RecipientSend")
+        self._message = [name for name in sent if name not in _NOT_SAID]
+
+    def said(self, message: Record, fingerprint: Callable[[Record], Hashable]) -> Says:
+        """Return what tells this message from any other; absent fields are None."""
+        rest = dict(zip(self._message, map(message.get, self._message), strict=True))
+        return fingerprint(rest), message.get("smsSubscribed")
 
     def kept(self, rid: int, status: int, fields: Record, dates: tuple[int, int]) -> bytes:
         """Return a person of all *fields*, absent ones None."""
-        stored = {name: fields[name] for name in self.fields if fields[name] is not None}
-        return msgpack.encode((rid, status, stored, *dates))
+        return msgpack.encode((rid, status, self._present(fields), *dates))
+
+    def _present(self, fields: Record) -> Record:
+        pairs = zip(self.fields, self._in_order(fields), strict=True)
+        return {name: value for name, value in pairs if value is not None}
 
     def of_state(self, record: Record) -> bytes:
         """Return the person of a RecipientState."""
@@ -47,7 +55,7 @@ class People:
 
     def over(self, stored: Record, event: Record) -> Record:
         """Return the stored fields with those that *event* gives over them, but for the address."""
-        given = {name: event[name] for name in self.fields if event[name] is not None}
+        given = self._present(event)
         if "profileData" in given:
             given["profileData"] = (stored.get("profileData") or {}) | given["profileData"]
         return stored | given | {"email": stored["email"]}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.verify.model import digest
-from streams.verify.people import said
 from streams.verify.reading import LOG, SENDS
 from streams.verify.report import Kind
 
 if TYPE_CHECKING:
     from streams.verify.changelog import Waiting
     from streams.verify.consequences import Send
-    from streams.verify.model import Model
+    from streams.verify.model import MailingId, Model
     from streams.verify.people import Says
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Records
@@ -43,6 +41,9 @@ class Sends:
         self._log_begin = topics.begins[LOG, self._partition]
         self._some_gone = topics.begins[SENDS, self._partition] > 0
         self._found: dict[tuple[int, str], _Sent] = {}
+        # Of each mailing's invocation the first and the last event of which a message is here;
+        # where the log has no beginning, this helps to find one.
+        self.seen: dict[tuple[MailingId, int], tuple[int, int]] = {}
 
     def take(self, raw: Raw) -> None:
         """Take a record of the topic."""
@@ -59,14 +60,17 @@ class Sends:
         ):
             self._breach(Kind.UNEXPECTED, raw.offset, 0, "no send of this partition")
             return
-        says = {name: send[name] for name in send.keys() - {"send_id", "invocation", "channel"}}
-        sent = _Sent(said(says, digest), send["invocation"], raw.offset)
+        sent = _Sent(self._model.said(send), send["invocation"], raw.offset)
         if offset < self._log_begin:
             # Its event is gone; that the recipient is known is all there is to say.
             self._report.counts["sends_of_gone_events"] += 1
             if rid not in self._model.keys:
                 self._breach(Kind.UNEXPECTED, raw.offset, rid, "sent to a recipient nobody knows")
             return
+        if self._log_begin:
+            queue = (send["orgid"], send["mid"]), send["invocation"]
+            first, last = self.seen.get(queue, (offset, offset))
+            self.seen[queue] = min(first, offset), max(last, offset)
         known = self._found.setdefault((offset, send["channel"]), sent)
         if known is not sent:
             kind = Kind.DOUBLED if known[:2] == sent[:2] else Kind.UNEQUAL_REPEAT
@@ -75,6 +79,8 @@ class Sends:
     def expect(self, send: Send, waiting: Waiting | None, *, required: bool) -> None:
         """Look for a message that was cut; *waiting* is what the changelog still has of it."""
         found = self._found.pop((send.offset, send.channel), None)
+        if required and not send.sure:
+            self._report.counts["messages_unsure"] += 1
         if found is None:
             if waiting is not None:
                 self._report.counts["sends_not_yet"] += 1

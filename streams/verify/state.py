@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streams.verify.calls import Call
 from streams.verify.mailings import drained
-from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER, Call
+from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER
 from streams.verify.reading import LOG, STATE
 from streams.verify.report import Kind
 
@@ -32,7 +33,13 @@ class StateCheck:
     def run(self) -> None:
         """Report every difference."""
         self._recipients()
+        self._erased()
         self._calls()
+        differences = self.model.caps.differences(
+            self.table.counting, begin=self.model.before.begin_ms, now=self.model.now
+        )
+        for rid, detail in differences:
+            self._breach(Kind.COUNTER_MISMATCH, detail, rid=rid)
         open_messages, cut_messages = self._waiting()
         for ident in sorted(self.model.mailings.keys() | self.table.mailings.keys()):
             mailing, record = self.model.mailings.get(ident), self.table.mailings.get(ident)
@@ -42,7 +49,8 @@ class StateCheck:
             elif mailing is None:
                 self._breach(Kind.UNEXPECTED, f"{name} was never defined")
             else:
-                self._mailing(name, mailing, record, cut_messages[ident])
+                if mailing.open < FOR_EVER:
+                    self._mailing(name, mailing, record, cut_messages[ident])
                 waits = open_messages[ident] + cut_messages[ident]["sent"]
                 self._conservation(name, record, waits)
 
@@ -52,20 +60,22 @@ class StateCheck:
         A batch of answers may be forgotten once nobody can ask for them any more.
         """
         found = {key: Call(**record) for key, record in self.table.calls.items()}
-        for key in found.keys() | self.model.calls.keys():
-            if found.get(key) != self.model.calls.get(key):
+        calls, now = self.model.calls, self.model.now
+        for key in found.keys() | calls.known.keys():
+            theirs, ours = found.get(key), calls.known.get(key)
+            if theirs != ours and not calls.may_differ(theirs, ours, now):
                 self._breach(Kind.CHANGED, "a call with an idempotency key is not as it began")
         told = {}
         for batch in self.table.once.values():
             for entry in batch["entries"]:
                 told[entry["call"], entry["index"]] = entry["rid"], entry["outcome"]
-        for entry, (rid, outcome) in self.model.once.items():
-            kept = told.pop(entry, None)
+        for entry, answer in self.model.once.items():
+            kept, rid = told.pop(entry, None), answer.rid
             if kept is None and self.model.begun[entry] + _KEPT_MS > self.model.now:
                 self._breach(Kind.LOST, f"call {entry[0]}: the answer of {entry[1]}", rid=rid)
-            elif kept is not None and (kept[0] != rid or outcome not in {None, kept[1]}):
+            elif kept is not None and not answer.may_be(*kept):
                 self._breach(Kind.CHANGED, f"call {entry[0]}: the answer of {entry[1]}", rid=rid)
-        for call, index in told:
+        for call, index in told.keys() - self.model.before.once.keys():
             self._breach(Kind.UNEXPECTED, f"call {call}: nobody asked for {index}")
 
     def _recipients(self) -> None:
@@ -96,6 +106,20 @@ class StateCheck:
                 rid=rid,
                 detail="created here, and not in the changelog",
             )
+
+    def _erased(self) -> None:
+        """Compare what is left of those who were erased."""
+        mine, found = self.model.erased, self.table.erased
+        if mine.secret != self.table.secret:
+            self._breach(Kind.CHANGED, "what keys the stubs of the erased is not the first secret")
+        for digest in mine.left.keys() | found.keys():
+            left, record = mine.left.get(digest), found.get(digest)
+            if left is None:
+                self._breach(Kind.UNEXPECTED, "no event erased this recipient", rid=_rid(record))
+            elif record is None:
+                self._breach(Kind.LOST, "erased, and no stub keeps its rid", rid=left.rid)
+            elif record["rid"] != left.rid or (left.sure and record != left.shown()):
+                self._breach(Kind.CHANGED, "the stub of an erased recipient differs", rid=left.rid)
 
     def _waiting(self) -> tuple[Counter[MailingId], dict[MailingId, Counter[str]]]:
         """Compare the open queues; return how many wait in them, and what cut ones will count."""
@@ -131,6 +155,8 @@ class StateCheck:
                     rid=send.rid,
                     detail="accepted, and its message does not wait for the invocation",
                 )
+            else:
+                self.report.counts["messages_unsure"] += 1
         return still, cut
 
     def _will_count(self, waiting: Waiting) -> tuple[str, ...]:
@@ -149,7 +175,7 @@ class StateCheck:
             "invocation": mailing.invocation,
         }
         for field in (*DEFINITION, "state", "revision", "invocation"):
-            if record[field] != wanted[field] and mailing.vague < FOR_EVER:
+            if record[field] != wanted[field]:
                 self._breach(Kind.CHANGED, f"{name}: {field} differs")
         for counter in COUNTERS:
             counted = mailing.counts[counter] - unsent[counter]
@@ -175,3 +201,7 @@ class StateCheck:
 
     def _breach(self, kind: Kind, detail: str, *, rid: int = 0) -> None:
         self.report.breach(kind, STATE, self.model.partition, -1, rid=rid, detail=detail)
+
+
+def _rid(record: Record | None) -> int:
+    return 0 if record is None else int(record["rid"])

@@ -37,11 +37,11 @@ _OUTCOMES = (
     "an answer to a control event",
     "an answer about a recipient",
 )
+_PLACES = {outcome: place for place, outcome in enumerate(_OUTCOMES)}
 _FAILED, _CONTROL, _PERSON = 0, len(_OUTCOMES) - 2, len(_OUTCOMES) - 1
 _ANSWERS = (_CONTROL, _PERSON)
-_UNSURE = frozenset(map(_OUTCOMES.index, ("KNOWN", "DUPLICATE")))
-_UNCLEAR = _UNSURE | {_OUTCOMES.index("SUPPRESSED")}
 _MATCHED = 1
+_NUMBER_BITS, _FOUND_BITS = 2**64 - 1, 2**71 - 1
 _CALL_BYTES = 12
 
 
@@ -84,7 +84,7 @@ class Told:
             for call in record["calls"]:
                 for entry in call["entries"]:
                     where = _call(raw.partition, call["request_id"], entry["index"])
-                    outcome = _OUTCOMES.index(entry["outcome"])
+                    outcome = _PLACES[entry["outcome"]]
                     self._note(where, _Found(outcome, entry["rid"]), raw, "acks")
         elif name in {"MailingAnswer", "PendingAnswer", "CallAnswer", "DryRunAnswer"}:
             where = _control(raw.partition, record["request_id"], record["index"])
@@ -139,13 +139,10 @@ class Told:
             ):
                 self._match(where, lambda found: found.outcome == _FAILED, partition, control)
             return
-        may_be = _UNSURE
         if isinstance(out, Ack):
             where = _call(reply, out.request_id, out.entry)
             unsure = out.outcome is None
-            outcome = 2 if out.outcome is None else _OUTCOMES.index(out.outcome)
-            wanted = _Found(outcome, out.rid)
-            may_be = _UNCLEAR if out.unclear else _UNSURE
+            wanted = _Found(_PLACES[out.outcome or "KNOWN"], out.rid)
         elif isinstance(out, PersonAnswer):
             where, unsure = _call(reply, out.request_id, out.entry), not out.sure
             wanted = _Found(_PERSON, _digest_of_person(out.outcome, out.shows))
@@ -156,10 +153,14 @@ class Told:
         def fits(found: _Found) -> bool:
             if not unsure:
                 return found == wanted
-            if wanted.outcome in _ANSWERS:
-                return found.outcome == wanted.outcome
-            return found.number == wanted.number and found.outcome in may_be
+            if isinstance(out, Ack):
+                return out.may_be(found.number, _OUTCOMES[found.outcome])
+            return found.outcome == wanted.outcome
 
+        if not unsure and self._match_first(where, wanted, partition):
+            return
+        if unsure and required:
+            self._report.counts["answers_unsure"] += 1
         if self._match(where, fits, partition, wanted.outcome in _ANSWERS):
             return
         if where in self._first:
@@ -168,6 +169,27 @@ class Told:
             self._others.setdefault(where, []).append(other)
         elif required:
             self._lost(partition, offset, wanted, reply)
+
+    def expect_perhaps(self, partition: int, event: Record) -> None:
+        """Look for the answer of a control event that may be a repeat of one that was deleted."""
+        where = _control(event["reply_partition"], event["request_id"], partition)
+        # Where it lies says nothing of what else is there: the answer may be the deleted event's.
+        if where in self._first:
+            self._first[where] |= _MATCHED
+            self._more[where] = [packed | _MATCHED for packed in self._more.get(where, ())]
+
+    def _match_first(self, where: bytes, wanted: _Found, partition: int) -> bool:
+        """Look for the answer where it nearly always is: the only one, just as it is wanted."""
+        first, said = self._first.get(where), (wanted.number & _NUMBER_BITS) << 7 | wanted.outcome
+        if first is None or first >> 1 & _FOUND_BITS != said:
+            return False
+        self._first[where] = first | _MATCHED
+        self._note_met((partition, first >> 72 & 0xFF, wanted.outcome in _ANSWERS), first >> 80)
+        return True
+
+    def _note_met(self, queue: tuple[int, int, bool], place: int) -> None:
+        if place < self._met.get(queue, place + 1):
+            self._met[queue] = place
 
     def _match(
         self, where: bytes, fits: Callable[[_Found], bool], partition: int, control: bool
@@ -186,8 +208,7 @@ class Told:
                     break
             else:
                 return False
-        queue = (partition, reply, control)
-        self._met[queue] = min(self._met.get(queue, place), place)
+        self._note_met((partition, reply, control), place)
         return True
 
     def _lost(self, partition: int, offset: int, wanted: _Found, reply: int) -> None:

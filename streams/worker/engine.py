@@ -43,8 +43,11 @@ _MAX_BYTES = 64 * 1024 * 1024
 # From one transaction to the next. Answers do not wait for it, so where there is little to do it
 # only decides how many calls share the 20 requests or so that one costs.
 _SHIP_EVERY_S = 0.1
-# Sends of an invocation that join a transaction: some 10 ms of work, so triggers wait no longer.
-_DRAIN_SLICE = 1_000
+# Sends of an invocation between two looks at the log: some 3 ms of work, which triggers wait.
+_DRAIN_SLICE = 250
+# Sends in a transaction, of all partitions together. Less than a transaction has room for: where a
+# drain filled it, no trigger would be folded until the one before is written.
+_MOST_DRAINED = 8_000
 # Longer than a transaction takes to be written or given up.
 _RELEASE_S = 60.0
 # The shipper's own limits are shorter: 15 s to write. Whoever takes longer does not obey them.
@@ -198,6 +201,10 @@ class Engine:
         building = self._building
         return building is None or (building.events < _MAX_EVENTS and building.size < _MAX_BYTES)
 
+    def _may_drain(self) -> bool:
+        drained = 0 if self._building is None else self._building.drained
+        return drained < _MOST_DRAINED and self._has_room()
+
     def _may_ship(self) -> bool:
         pausing = self._pausing and self._has_room()
         return self._shipping is None and self._renewing is None and not pausing
@@ -296,12 +303,14 @@ class Engine:
         if self._metadata is None:
             return False
         for owned in self.owned.values():
-            if not owned.fold.state.drains or not self._has_room():
+            if not owned.fold.state.drains or not self._may_drain():
                 continue
             if self._building is None:
                 self._building = Transaction(self._metadata)
             part = self._building.part(owned.fold, owned.incarnation)
-            self._building.events += owned.fold.drain(_DRAIN_SLICE, part.effects)
+            sends = owned.fold.drain(_DRAIN_SLICE, part.effects)
+            self._building.events += sends
+            self._building.drained += sends
             drained = True
         return drained
 

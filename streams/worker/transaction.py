@@ -68,7 +68,8 @@ class Part:
 class Transaction:
     """Effects of several partitions that are written together or not at all.
 
-    *group_metadata* is the membership under which the first of its records was fetched.
+    *group_metadata* is the membership under which the first of its records was fetched; *drained*
+    are the messages of invocations among its *events*.
     """
 
     group_metadata: object
@@ -76,6 +77,7 @@ class Transaction:
     receipt: Receipt = field(default_factory=Receipt)
     offsets: list[TopicPartition] = field(default_factory=list)
     events: int = 0
+    drained: int = 0
     size: int = 0
 
     def part(self, fold: Fold, incarnation: int) -> Part:

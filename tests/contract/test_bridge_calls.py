@@ -292,6 +292,14 @@ def test_a_mailing_is_defined_read_and_invoked(bridge: Bridge) -> None:
     assert invoked.json() == {"revision": 2, "messages": 1}
 
 
+def test_an_interval_that_a_program_wrote_as_60_0_is_not_refused(bridge: Bridge) -> None:
+    defined = bridge.http.put(
+        "/v3.7/mailing?orgid=2&mid=7", content=b'{"name":"a","interval":60.0}'
+    )
+
+    assert (defined.status_code, defined.json().get("interval")) == (200, 60)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
@@ -306,6 +314,7 @@ def test_a_mailing_is_defined_read_and_invoked(bridge: Bridge) -> None:
         (b'{"name":"a","dedup":"sometimes"}', 422, "dedup"),
         (b'{"name":"a","interval":-1}', 422, "interval"),
         (b'{"name":"a","interval":true}', 422, "interval"),
+        (b'{"name":"a","interval":0.5}', 422, "interval"),
         (b'{"name":"a"', 400, None),
         (b"\xff", 400, None),
         (b"", 400, None),

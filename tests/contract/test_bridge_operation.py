@@ -164,7 +164,8 @@ def test_the_description_has_every_field_of_a_recipient() -> None:
     for name in described:
         assert fields.find(name) is not None, name
     assert DOCUMENT["components"]["schemas"]["Definition"]["properties"]["dedup"]["enum"] == [
-        *DEDUP
+        *DEDUP,
+        None,
     ]
 
 

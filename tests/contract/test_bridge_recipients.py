@@ -74,7 +74,7 @@ def test_a_recipient_is_answered_with_every_field(bridge: Bridge, who: str) -> N
 
 
 @pytest.mark.parametrize("query", ["orgid=2&rid=7", "orgid=3&rid=1024", "orgid=2&email=b@c.de"])
-@pytest.mark.parametrize("verb", ["GET", "PUT"])
+@pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE"])
 def test_an_unknown_recipient_is_a_404(bridge: Bridge, verb: str, query: str) -> None:
     answer = bridge.http.request(verb, f"{PATH}?{query}", content=b"{}" if verb == "PUT" else None)
 
@@ -98,6 +98,23 @@ def test_an_unknown_recipient_is_a_404(bridge: Bridge, verb: str, query: str) ->
 )
 def test_queries_that_are_refused(bridge: Bridge, query: str, expected: str) -> None:
     assert code(bridge.http.get(f"{PATH}?{query}")) == (400, expected)
+    assert code(bridge.http.delete(f"{PATH}?{query}")) == (400, expected)
+
+
+@pytest.mark.parametrize("who", ["rid=1024", "email=Ann%40example.com"])
+def test_an_erasing_says_what_is_left_where_and_until_when(bridge: Bridge, who: str) -> None:
+    answer = bridge.http.delete(f"{PATH}?orgid=2&{who}")
+
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert answer.json() == {
+        "rid": 1024,
+        "erasedDate": "2026-11-26T09:00:00.500Z",
+        "remains": [
+            {"topic": "mailing.recipients", "until": "2026-12-26T09:00:00.500Z"},
+            {"topic": "mailing.state", "until": None},
+        ],
+    }
+    assert code(bridge.http.get(BY_RID)) == (404, "UNKNOWN_RECIPIENT")
 
 
 def test_what_was_read_can_be_sent_back_whole(bridge: Bridge) -> None:
@@ -229,11 +246,11 @@ def test_bodies_that_cannot_be_read(
     assert code(bridge.http.put(BY_RID, content=body, headers=headers)) == expected
 
 
-@pytest.mark.parametrize("verb", ["POST", "DELETE", "HEAD", "PATCH"])
+@pytest.mark.parametrize("verb", ["POST", "HEAD", "PATCH"])
 def test_other_verbs_are_not_offered(bridge: Bridge, verb: str) -> None:
     answer = bridge.http.request(verb, BY_RID)
 
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT, OPTIONS")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT, DELETE, OPTIONS")
 
 
 @pytest.mark.parametrize(

@@ -159,8 +159,11 @@ def test_who_waits_is_answered_page_by_page(bridge: Bridge) -> None:
     assert second == {"rids": [3072], "next": None}
 
 
-def test_a_definition_says_channels_unknown_recipients_and_its_first_state(bridge: Bridge) -> None:
+def test_a_definition_says_channels_unknown_recipients_a_cap_and_its_first_state(
+    bridge: Bridge,
+) -> None:
     given = {"channels": ["sms", "email", "sms"], "unknownRecipients": "Reject", "state": "created"}
+    given |= {"hourlyCap": 3}
 
     answer = bridge.http.put("/v3.7/mailing?orgid=2&mid=8", json={"name": "Example"} | given)
 
@@ -168,6 +171,7 @@ def test_a_definition_says_channels_unknown_recipients_and_its_first_state(bridg
     shown = answer.json()
     assert shown["channels"] == ["email", "sms"]
     assert (shown["unknownRecipients"], shown["state"]) == ("reject", "created")
+    assert shown["hourlyCap"] == 3
 
 
 @pytest.mark.parametrize(
@@ -179,6 +183,10 @@ def test_a_definition_says_channels_unknown_recipients_and_its_first_state(bridg
         ("channels", [1]),
         ("unknownRecipients", "maybe"),
         ("unknownRecipients", True),
+        ("hourlyCap", -1),
+        ("hourlyCap", 1001),
+        ("hourlyCap", True),
+        ("hourlyCap", "3"),
         ("state", "suspended"),
         ("state", "cancelled"),
     ],

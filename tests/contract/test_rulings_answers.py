@@ -86,6 +86,13 @@ ANSWERS = {
         (1, None),
         ((1, None, "MAILING_CLOSED", False),),
     ),
+    "mailing cancelled while the call ran: who may have been added is not refused": Row(
+        b"[1,2]",
+        {0: (Outcome.MAILING_CLOSED, 0)},
+        504,
+        (None, None),
+        ((0, None, "MAILING_CLOSED", False), (1, None, "NOT_ACKNOWLEDGED", True)),
+    ),
     "not acknowledged in time": Row(
         b"[1,2]", {1: (GOOD, 2)}, 504, (None, 2), ((0, None, "NOT_ACKNOWLEDGED", True),)
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.recount import Recount
 
 if TYPE_CHECKING:
     import httpx
@@ -86,3 +89,21 @@ def test_a_mailing_may_refuse_addresses_that_nobody_has(stack: Stack) -> None:
     assert both.json()["ids"] == [rid, None]
     (error,) = both.json()["errors"]
     assert (error["index"], error["field"], error["code"]) == (1, "email", "UNKNOWN_RECIPIENT")
+
+
+def test_a_recipient_gets_no_more_messages_within_an_hour_than_the_cap(stack: Stack) -> None:
+    mailing = stack.mailing(hourlyCap=2)
+    entries = [{"email": "capped@example.com", "context": number} for number in range(3)]
+    first = mailing.call(json.dumps(entries), prefer="return=representation")
+    assert len(mailing.mailed()) == 2
+    again = mailing.call(json.dumps(entries), prefer="return=representation")
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    rows, rows_again = first.json(), again.json()
+    assert [row["outcome"] for row in rows] == ["created", "known", "suppressed"]
+    assert [row["outcome"] for row in rows_again] == ["suppressed"] * 3
+    assert len({row["rid"] for row in rows + rows_again}) == 1
+    assert len(mailing.mailed()) == 2
+    counters = mailing.counters()
+    assert (counters["hourlyCap"], counters["suppressed"], counters["pending"]) == (2, 4, 0)
+    assert [breach.line() for breach in Recount(stack.cluster).report.breaches] == []

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.load import Load
-from tests.support.recount import Recount
-from tests.support.worker import MID, ORG, all_sent
+from tests.support.load import under_load
 from tests.support.wrong_clock import WrongClock
 
 if TYPE_CHECKING:
@@ -39,20 +37,16 @@ def test_a_worker_whose_clock_jumps_by_years_loses_and_doubles_nothing(
 
     async def story() -> None:
         worker = start()
-        async with cluster.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=31) as load:
-                for shift in (0, 2 * HOUR, TEN_YEARS, -TEN_YEARS, -2 * HOUR, TEN_YEARS):
-                    clock.shift(shift)
-                    await load.more(60)
-                # Its successor's clock is right, and what it finds was written in the future.
-                await asyncio.to_thread(worker.kill)
-                clock.shift(0)
-                worker = start()
+        async with under_load(cluster, seed=31) as load:
+            for shift in (0, 2 * HOUR, TEN_YEARS, -TEN_YEARS, -2 * HOUR, TEN_YEARS):
+                clock.shift(shift)
                 await load.more(60)
-            view = await all_sent(client)
+            # Its successor's clock is right, and what it finds was written in the future.
+            await asyncio.to_thread(worker.kill)
+            clock.shift(0)
+            worker = start()
+            await load.more(60)
         assert worker.running()
-        Recount(cluster).verify(load, views=[view])
         assert load.unknown == []
 
     asyncio.run(story())

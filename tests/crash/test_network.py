@@ -12,11 +12,10 @@ import pytest
 from streams.worker.admin import create_topics
 from tests.support.faultrules import Api, Do, Line, Rule
 from tests.support.faults_network import BadLine, Resets
-from tests.support.load import Load
+from tests.support.load import under_load
 from tests.support.proxied import Proxied, proxied
-from tests.support.recount import Recount
 from tests.support.topics import PARTITIONS, fresh_prefix
-from tests.support.worker import MID, ORG, Cluster, all_sent, until
+from tests.support.worker import Cluster, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,18 +54,14 @@ def test_nothing_is_lost_or_doubled_on_a_bad_line(spoilt: Proxied, behind: Clust
 
     async def story() -> None:
         worker = behind.start()
-        async with behind.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=20) as load:
-                for fault in faults:
-                    await load.more(30)
-                    fault.begin()
-                    await load.more(100)
-                    fault.end()
-                await load.more(50)
-            view = await all_sent(client)
+        async with under_load(behind, seed=20) as load:
+            for fault in faults:
+                await load.more(30)
+                fault.begin()
+                await load.more(100)
+                fault.end()
+            await load.more(50)
         assert worker.running()
-        Recount(behind).verify(load, views=[view])
         assert load.unknown == []
 
     asyncio.run(story())
@@ -89,18 +84,14 @@ def test_lost_answers_to_produce_and_commit_lose_and_double_nothing(
 
     async def story() -> None:
         worker = behind.start()
-        async with behind.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=24) as load:
-                for rule in rules:
-                    await load.more(50)
-                    spoilt.proxy.add(rule)
-                    await until(partial(several, rule))
-                    spoilt.proxy.remove(rule)
+        async with under_load(behind, seed=24) as load:
+            for rule in rules:
                 await load.more(50)
-            view = await all_sent(client)
+                spoilt.proxy.add(rule)
+                await until(partial(several, rule))
+                spoilt.proxy.remove(rule)
+            await load.more(50)
         assert worker.running()
-        Recount(behind).verify(load, views=[view])
         assert load.unknown == []
 
     asyncio.run(story())
@@ -129,17 +120,13 @@ def test_an_answer_that_comes_after_the_worker_gave_it_up_changes_nothing(
 
     async def story() -> None:
         worker = behind.start()
-        async with behind.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=21) as load:
-                await load.more(50)
-                spoilt.proxy.add(late)
-                await until(lambda: _said(worker.output, given_up))
-                spoilt.proxy.remove(late)
-                await load.more(100)
-            view = await all_sent(client)
+        async with under_load(behind, seed=21) as load:
+            await load.more(50)
+            spoilt.proxy.add(late)
+            await until(lambda: _said(worker.output, given_up))
+            spoilt.proxy.remove(late)
+            await load.more(100)
         assert worker.running()
-        Recount(behind).verify(load, views=[view])
 
     asyncio.run(story())
 
@@ -162,17 +149,13 @@ def test_a_network_that_is_away_for_longer_than_a_session_heals_by_itself(
 
     async def story() -> None:
         worker = behind.start()
-        async with behind.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=22) as load:
-                await load.more(50)
-                spoilt.proxy.set_line(line)
-                await until(nobody_left)
-                spoilt.proxy.set_line()
-                await load.more(100)
-            view = await all_sent(client)
+        async with under_load(behind, seed=22) as load:
+            await load.more(50)
+            spoilt.proxy.set_line(line)
+            await until(nobody_left)
+            spoilt.proxy.set_line()
+            await load.more(100)
         assert worker.running()
-        Recount(behind).verify(load, views=[view])
 
     asyncio.run(story())
 
@@ -184,18 +167,14 @@ def test_a_worker_whose_heartbeats_are_dropped_loses_its_partitions_and_comes_ba
 
     async def story() -> None:
         worker = behind.start()
-        async with behind.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=23) as load:
-                await load.more(50)
-                spoilt.proxy.add(dropped)
-                await until(lambda: _said(worker.output, "lost"))
-                spoilt.proxy.remove(dropped)
-                await load.more(100)
-            view = await all_sent(client)
+        async with under_load(behind, seed=23) as load:
+            await load.more(50)
+            spoilt.proxy.add(dropped)
+            await until(lambda: _said(worker.output, "lost"))
+            spoilt.proxy.remove(dropped)
+            await load.more(100)
         assert worker.running()
         assert "fenc" not in worker.output(), "it took its own transactions for a dead one's"
-        Recount(behind).verify(load, views=[view])
         assert load.unknown == []
 
     asyncio.run(story())
@@ -213,17 +192,13 @@ def test_a_takeover_that_asks_a_broker_which_coordinates_no_more_does_not_end_th
     wrong = Rule(Api.OFFSET_FETCH, Do.WRONG_COORDINATOR, times=6)
 
     async def story() -> None:
-        async with behind.client() as client:
-            spoilt.proxy.add(wrong)
-            worker = behind.start()
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=25) as load:
-                await load.more(50)
+        spoilt.proxy.add(wrong)
+        worker = behind.start()
+        async with under_load(behind, seed=25) as load:
+            await load.more(50)
             spoilt.proxy.remove(wrong)
-            view = await all_sent(client)
         assert worker.running()
         assert "not taken over yet" in worker.output()
-        Recount(behind).verify(load, views=[view])
         assert load.unknown == []
 
     asyncio.run(story())

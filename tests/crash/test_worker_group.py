@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.load import Load
-from tests.support.recount import Recount
-from tests.support.worker import MID, ORG, all_sent, until
+from tests.support.load import under_load
+from tests.support.worker import MID, ORG, until
 
 if TYPE_CHECKING:
     from producers.client import TriggerClient
@@ -22,27 +21,22 @@ pytestmark = pytest.mark.crash
 def test_nothing_is_lost_or_doubled_while_workers_join_leave_and_die(cluster: Cluster) -> None:
     async def story() -> None:
         first = cluster.start()
-        async with cluster.client() as client:
-            # The timer invokes too, so that messages are sent while partitions move.
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=3) as load:
-                await load.more(30)
-                both = cluster.start(processes=2)
-                await _shared_by(cluster, 3)
-                await load.more(50)
-                assert await asyncio.to_thread(first.stop) == 0
-                await _shared_by(cluster, 2)
-                await load.more(50)
-                third = cluster.start()
-                await _shared_by(cluster, 3)
-                await asyncio.to_thread(third.kill)
-                await _shared_by(cluster, 2)
-                await load.more(50)
-                assert await asyncio.to_thread(both.stop) == 0
-                cluster.start()
-                await load.more(50)
-            view = await all_sent(client)
-        Recount(cluster).verify(load, views=[view])
+        async with under_load(cluster, seed=3) as load:
+            await load.more(30)
+            both = cluster.start(processes=2)
+            await _shared_by(cluster, 3)
+            await load.more(50)
+            assert await asyncio.to_thread(first.stop) == 0
+            await _shared_by(cluster, 2)
+            await load.more(50)
+            third = cluster.start()
+            await _shared_by(cluster, 3)
+            await asyncio.to_thread(third.kill)
+            await _shared_by(cluster, 2)
+            await load.more(50)
+            assert await asyncio.to_thread(both.stop) == 0
+            cluster.start()
+            await load.more(50)
         assert load.unknown == []
 
     asyncio.run(story())
@@ -51,21 +45,17 @@ def test_nothing_is_lost_or_doubled_while_workers_join_leave_and_die(cluster: Cl
 def test_calls_are_answered_while_fausts_own_group_rebalances(cluster: Cluster) -> None:
     async def story() -> None:
         worker = cluster.start()
-        async with cluster.client(ack_timeout_s=10) as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=4) as load:
-                for end in ("stop", "kill"):
-                    other = cluster.processes.start_module(
-                        "tests.support.faust_member", env=cluster.environment()
-                    )
-                    await _faust_members(cluster, 2)
-                    await load.more(50)
-                    await asyncio.to_thread(getattr(other, end))
-                    await _faust_members(cluster, 1)
-                    await load.more(50)
-            view = await all_sent(client)
+        async with under_load(cluster, seed=4, ack_timeout_s=10) as load:
+            for end in ("stop", "kill"):
+                other = cluster.processes.start_module(
+                    "tests.support.faust_member", env=cluster.environment()
+                )
+                await _faust_members(cluster, 2)
+                await load.more(50)
+                await asyncio.to_thread(getattr(other, end))
+                await _faust_members(cluster, 1)
+                await load.more(50)
         assert worker.running()
-        Recount(cluster).verify(load, views=[view])
         assert load.unknown == []
 
     asyncio.run(story())
@@ -74,18 +64,14 @@ def test_calls_are_answered_while_fausts_own_group_rebalances(cluster: Cluster) 
 def test_a_worker_that_wakes_up_after_its_session_changes_nothing(cluster: Cluster) -> None:
     async def story() -> None:
         zombie = cluster.start()
-        async with cluster.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=1)
-            async with Load(client, seed=5) as load:
-                await load.more(30)
-                await _pause_in_mid_work(client, zombie)
-                cluster.start()
-                await load.more(100)
-                zombie.resume()
-                await until(lambda: _back_or_gone(cluster, zombie))
-                await load.more(100)
-            view = await all_sent(client)
-        Recount(cluster).verify(load, views=[view])
+        async with under_load(cluster, seed=5) as load:
+            await load.more(30)
+            await _pause_in_mid_work(load.client, zombie)
+            cluster.start()
+            await load.more(100)
+            zombie.resume()
+            await until(lambda: _back_or_gone(cluster, zombie))
+            await load.more(100)
         assert load.unknown == []
 
     asyncio.run(story())

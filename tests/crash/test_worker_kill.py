@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streams.worker.settings import STORES
-from tests.support.load import Load
-from tests.support.recount import Recount
-from tests.support.worker import MID, ORG, all_sent
+from tests.support.load import under_load
 
 if TYPE_CHECKING:
     from tests.support.worker import Cluster
@@ -29,16 +27,12 @@ def test_nothing_answered_is_lost_when_the_worker_is_killed_in_mid_load(
 
     async def story() -> None:
         worker = cluster.start(STORE=store)
-        async with cluster.client() as client:
-            await client.define(ORG, MID, name="A mailing", interval_s=0)
-            async with Load(client, seed=SEED, repeat=True) as load:
-                for _ in range(3):
-                    await load.more(rng.randint(20, 200))
-                    await asyncio.to_thread(worker.kill)
-                    worker = cluster.start(STORE=store)
-                await load.more(50)
-            view = await all_sent(client)
-        Recount(cluster).verify(load, views=[view])
+        async with under_load(cluster, seed=SEED, repeat=True, interval_s=0) as load:
+            for _ in range(3):
+                await load.more(rng.randint(20, 200))
+                await asyncio.to_thread(worker.kill)
+                worker = cluster.start(STORE=store)
+            await load.more(50)
         assert load.unknown == []
 
     asyncio.run(story())

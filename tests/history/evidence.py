@@ -9,14 +9,21 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from tests.history import evidence_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tests.history.meaning import Meaning
     from tests.history.observer import Commit
     from tests.history.record import Call
     from tests.history.topics import Topics
+
+Owner = Callable[[int, int], str]
+"""From (partition, offset) to the worker that committed the event there."""
 
 # Each of these has to be there at least once.
 NEEDED = (
@@ -30,6 +37,7 @@ NEEDED = (
     "kills during an invocation",
     "kills during a restore",
     "suppressed messages",
+    *evidence_events.NEEDED,
 )
 _GIVEN_UP = re.compile(r"partitions \[([\d, ]*)\] (given up|lost)")
 _TAKEN_OVER = re.compile(r"partition (\d+) taken over")
@@ -44,7 +52,9 @@ _KILLS = {
 }
 
 
-def gather(topics: Topics, calls: Mapping[int, Call], commits: list[Commit]) -> dict[str, int]:
+def gather(
+    topics: Topics, meaning: Meaning, calls: Mapping[int, Call], commits: list[Commit]
+) -> dict[str, int]:
     """Return how often each thing happened."""
     found: Counter[str] = Counter(dict.fromkeys(NEEDED, 0))
     for process in topics.cluster.processes.started:
@@ -57,7 +67,9 @@ def gather(topics: Topics, calls: Mapping[int, Call], commits: list[Commit]) -> 
         for number, call in calls.items()
         if any(attempt.type == "info" for attempt in call.attempts)
     }
-    _read_answers(topics, late, commits, found)
+    owner = _owners(commits)
+    _read_answers(topics, late, owner, found)
+    found.update(evidence_events.gather(meaning, topics, calls.values(), owner))
     return dict(found)
 
 
@@ -86,15 +98,12 @@ def _read_output(output: str, found: Counter[str]) -> None:
         found["transactions refused or given up"] += "transaction not committed" in line
 
 
-def _read_answers(
-    topics: Topics, late: set[int], commits: list[Commit], found: Counter[str]
-) -> None:
+def _read_answers(topics: Topics, late: set[int], owner: Owner, found: Counter[str]) -> None:
     outcomes = {told.asked: told.outcome for told in topics.told}
     found["suppressed messages"] += list(outcomes.values()).count("SUPPRESSED")
     produced = Counter(event.asked for event in topics.events)
     for asked, times in Counter(told.asked for told in topics.told).items():
         found["answers repeated by a replay"] += max(times - produced[asked], 0)
-    owner = _owners(commits)
     before: dict[Any, int] = {}
     for event in topics.events:
         whom = (event.org, event.mid, event.rid or event.email.lower())
@@ -108,7 +117,7 @@ def _read_answers(
         )
 
 
-def _owners(commits: list[Commit]) -> Any:
+def _owners(commits: list[Commit]) -> Owner:
     """Return a function from (partition, offset) to the worker that committed the event."""
     ends: dict[int, list[int]] = defaultdict(list)
     names: dict[int, list[str]] = defaultdict(list)

@@ -9,6 +9,7 @@ two.
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from contextlib import suppress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tests.support.processes import Running
 
 _POINT_WITHIN_S = 40.0
+_BURSTS = 3
+_TAKEN_OVER = re.compile(r"partition (\d+) taken over")
 
 
 class Fault(Protocol):
@@ -305,9 +308,15 @@ class KillBetweenSlices(_AtAPoint):
 
     def begin(self) -> None:
         self._worker = worker = self._system.start_worker(self._order)
-        eventually(lambda: "taken over" in worker.output(), within_s=_POINT_WITHIN_S)
-        self._system.burst()
-        eventually(lambda: not worker.running(), within_s=_POINT_WITHIN_S)
+        eventually(lambda: _TAKEN_OVER.search(worker.output()), within_s=_POINT_WITHIN_S)
+        for _ in range(_BURSTS):
+            # Partitions may have moved on since.
+            partition = int(_TAKEN_OVER.findall(worker.output())[-1])
+            self._system.burst(partition)
+            with suppress(AssertionError):
+                eventually(lambda: not worker.running(), within_s=_POINT_WITHIN_S / _BURSTS)
+                return
+        raise AssertionError("no invocation took several transactions")
 
 
 @register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 # (organisation, mailing) -> its definition; 0 seconds: only by request.
 MAILINGS: dict[tuple[int, int], dict[str, object]] = {
     (2, 1): {"dedup": "recipient+context", "interval": 1},
-    (2, 2): {"dedup": "recipient", "interval": 0},
+    (2, 2): {"dedup": "recipient", "interval": 0, "channels": ["email", "sms"]},
     (2, 3): {"dedup": "none", "interval": 2},
-    (3, 1): {"dedup": "recipient+context", "interval": 0},
+    (3, 1): {"dedup": "recipient+context", "interval": 0, "channels": ["email", "sms"]},
 }
 NO_MAILING = 9
+# One more mailing lives at any time: when it is closed for good, one with the next number begins.
+MORTAL_ORG, FIRST_MORTAL = 3, 101
+MORTAL: dict[str, object] = {"dedup": "recipient", "interval": 1, "channels": ["sms"]}
 # The few that everybody triggers: the k-th 1/k as often as the first.
 FAMOUS = 300
 _WEIGHTS = list(accumulate(1 / (rank + 1) for rank in range(FAMOUS)))
@@ -39,6 +42,17 @@ AWKWARD = (
 # How many entries a call has: how often.
 _BATCHES = {1: 50, 2: 25, 5: 14, 100: 8}
 _LARGE = 1_000
+# Of a hundred calls so many have an idempotency key, or are for the mailing that will be closed.
+_KEYED_PERCENT, _MORTAL_PERCENT = 8, 8
+NUMBERS = ("+4915112345678", "+43 660 1234567", "+31612345678")
+# What else an entry may give: how often. A trigger that says 1 subscribes nobody again.
+_GIVEN: dict[tuple[tuple[str, object], ...], int] = {
+    (): 60,
+    (("smsContact", NUMBERS[0]),): 18,
+    (("smsContact", NUMBERS[1]), ("smsSubscribed", True)): 8,
+    (("smsContact", NUMBERS[2]), ("smsSubscribed", False)): 2,
+    (("status", 1),): 12,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +81,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call to be made."""
+    """A call to be made; *keyed*: under an idempotency key, so that anybody may make it again.
+
+    *key* is that of another call, which has it already.
+    """
 
     org: int
     mid: int
     entries: tuple[Entry, ...]
+    keyed: bool = False
+    key: str = ""
+
+    def key_of(self, call: int) -> str:
+        """Return the idempotency key; nothing when there is none."""
+        return self.key or (f"key of call {call}" if self.keyed else "")
 
     def body(self, call: int) -> bytes:
         """Return the call's body."""
@@ -93,9 +116,13 @@ class Mix:
 
 @dataclass(slots=True)
 class Known:
-    """The rids that callers were told, by organisation: what the next ones may ask for."""
+    """The rids that callers were told, by organisation: what the next ones may ask for.
+
+    And the number of the mailing that lives.
+    """
 
     rids: dict[int, list[int]] = field(default_factory=lambda: {2: [], 3: []})
+    mortal: int = FIRST_MORTAL
 
     def learn(self, org: int, results: Sequence[object]) -> None:
         """Remember some of what a call was told."""
@@ -119,6 +146,8 @@ class Generator:
         org, mid = self.rng.choice(tuple(MAILINGS))
         if self.rng.random() < 0.02:
             mid = NO_MAILING
+        elif self.rng.randrange(100) < _MORTAL_PERCENT:
+            org, mid = MORTAL_ORG, self.known.mortal
         shares = _BATCHES | {_LARGE: self.mix.large}
         size = self.rng.choices(tuple(shares), tuple(shares.values()))[0]
         size = min(size, self.mix.largest)
@@ -128,7 +157,7 @@ class Generator:
         if size > 1 and self.rng.random() < 0.2:
             # The same twice in a call.
             entries[self.rng.randrange(1, size)] = entries[0]
-        return Asked(org, mid, tuple(entries))
+        return Asked(org, mid, tuple(entries), keyed=self.rng.randrange(100) < _KEYED_PERCENT)
 
     def _entry(self, org: int) -> Entry:
         context = self._context()
@@ -140,18 +169,17 @@ class Generator:
             return self._wrong(org, context)
         if kind == "new":
             self._made += 1
-            status = (("status", 0),) if self.rng.random() < 0.05 else ()
-            return Entry(f"new{self.process}-{self._made}@example.org", context, status)
-        return self.famous(context)
+            given = (("status", 0),) if self.rng.random() < 0.05 else self._given()
+            return Entry(f"new{self.process}-{self._made}@example.org", context, given)
+        return replace(self.famous(context), fields=self._given())
 
     def famous(self, context: bytes = b"") -> Entry:
         """Return an entry for one whom everybody triggers."""
         rank = self.rng.choices(range(FAMOUS), cum_weights=_WEIGHTS)[0]
-        return Entry(self._spelt(rank), context)
+        return Entry(spelt(rank, self.rng), context)
 
-    def _spelt(self, rank: int) -> str:
-        address = f"zoë{rank}@exämple.org" if rank % 20 == 19 else f"famous{rank}@example.org"
-        return self.rng.choice((address, address, address.upper(), address.title()))
+    def _given(self) -> tuple[tuple[str, object], ...]:
+        return self.rng.choices(tuple(_GIVEN), tuple(_GIVEN.values()))[0]
 
     def _context(self) -> bytes:
         if self.rng.random() < 0.5:
@@ -178,3 +206,9 @@ class Generator:
                 ),
             )
         )
+
+
+def spelt(rank: int, rng: random.Random) -> str:
+    """Return an address of the famous person of *rank*, in one of its spellings."""
+    address = f"zoë{rank}@exämple.org" if rank % 20 == 19 else f"famous{rank}@example.org"
+    return rng.choice((address, address, address.upper(), address.title()))

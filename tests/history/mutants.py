@@ -1,12 +1,7 @@
-"""Workers with one bug each, for the judge to find: each bug is patched into the shipped code.
-
-The loop for ordinary triggers is compiled and cannot be patched; without it every event goes the
-plain way, which can.
-"""
+"""Workers with one bug each, for the judge to find; more are in `mutants_events`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -22,35 +17,17 @@ from streams.worker.shipping import Shipper
 from streams.worker.source import Fetch, Source
 from streams.worker.stamp import Stamp
 from streams.worker.takeover import Takeover
-from tests.support.folding import none_is_ordinary
+from tests.history import mutants_events
+from tests.history.mutant import known_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A bug: what it does, how it gets in, and the faults without which it never shows."""
-
-    about: str
-    install: Callable[[], None]
-    faults: tuple[str, ...] = ()
+    from tests.history.mutant import Mutant
 
 
 MUTANTS: dict[str, Mutant] = {}
-
-
-def _mutant(about: str, *faults: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    def known(install: Callable[[], None]) -> Callable[[], None]:
-        def with_plain_fold() -> None:
-            transition.fold_run = none_is_ordinary
-            install()
-
-        name = install.__name__.strip("_").replace("_", "-")
-        MUTANTS[name] = Mutant(about, with_plain_fold, faults)
-        return install
-
-    return known
+_mutant = known_to(MUTANTS)
 
 
 @_mutant("every tenth transaction is given up, and its answered events are not folded again")
@@ -120,8 +97,8 @@ def _no_dedup_in_a_chunk() -> None:
     keep, apply = trigger._keep, Fold.apply
     later: list[tuple[Any, Any]] = []
 
-    def keeping(state: Any, mailing: Any, event: Any, offset: Any, same: Any, *more: Any) -> None:
-        keep(state, mailing, event, offset, None, *more)
+    def keeping(state: Any, mailing: Any, event: Any, at: Any, same: Any, *more: Any) -> None:
+        keep(state, mailing, event, at, None, *more)
         if same is not None:
             later.append((mailing.queue_id, same))
 
@@ -330,3 +307,6 @@ def _restores_to_applied() -> None:
 
     Takeover._stable_offset = noting  # type: ignore[method-assign]
     takeover.read_changelog = reading
+
+
+MUTANTS |= mutants_events.MUTANTS

@@ -272,7 +272,7 @@ def check(cluster: Cluster, found: Found, *, ours: int | None) -> Found:
 
 def _asked_by(cluster: Cluster, topics: Topics) -> Iterator[tuple[int, int]]:
     """Yield the (partition, offset) of the event of each message that was sent."""
-    ours = list(topics.sends)
+    ours = [sent.send_id for sent in topics.sends]
     texts = ours or [
         (raw.value or b"").decode() for raw in read_all(cluster, cluster.topic("mailing.sends"))
     ]

@@ -65,6 +65,10 @@ class Call:
     mid: int
     # Of each entry who it is for, an address or a rid, and the SHA-256 of its context.
     entries: list[tuple[str | int, str]]
+    # Its idempotency key, when it has one.
+    key: str = ""
+    # What else it asks for: the state a mailing is to be in, who is read or changed, and how.
+    said: dict[str, Any] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -76,12 +80,13 @@ class Call:
     def ended(self) -> int | None:
         """When it was judged; None when events of it may have come into the log afterwards.
 
-        A repeat under the same request id may be answered by the answer to the first attempt.
+        A repeat under the same request id may be answered by the answer to the first attempt; one
+        under a key has an id of its own.
         """
         produced = [attempt for attempt in self.attempts if attempt.type != "fail"]
         if not produced or any(attempt.type != "ok" for attempt in produced):
             return None
-        if len(produced) > 1 and produced[0].way == "direct":
+        if len(produced) > 1 and produced[0].way == "direct" and not self.key:
             return None
         return max(attempt.ended for attempt in produced)
 
@@ -96,6 +101,8 @@ class Attempt:
     type: str = "invoke"
     ended: int = 0
     results: list[Result] = field(default_factory=list)
+    # What the answer to anything but a trigger shows.
+    shown: dict[str, Any] = field(default_factory=dict)
 
 
 def calls(path: Path) -> dict[int, Call]:
@@ -108,14 +115,15 @@ def calls(path: Path) -> dict[int, Call]:
             call = found.get(line["call"])
             if call is None:
                 entries = [(who, sha) for who, sha in line.get("entries", ())]
-                call = Call(line["call"], line["f"], line["org"], line["mid"], entries)
+                place = (line["call"], line["f"], line["org"], line.get("mid", 0))
+                call = Call(*place, entries, line.get("key", ""), line.get("said", {}))
                 found[call.number] = call
             call.attempts.append(Attempt(line["process"], line["way"], line["ns"]))
         else:
             attempts = found[line["call"]].attempts
             attempt = next(a for a in attempts if a.process == line["process"] and not a.ended)
             attempt.type, attempt.ended = line["type"], line["ns"]
-            attempt.results = line.get("results", [])
+            attempt.results, attempt.shown = line.get("results", []), line.get("shown", {})
     return found
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack, closing, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,10 +14,12 @@ import httpx
 from producers.client import TriggerClient
 from producers.errors import ClientError
 from producers.settings import ClientSettings
+from schemas.records import MailingPhase
 from tests.history import evidence, system
 from tests.history.checker import Checker
 from tests.history.clients import Clients
-from tests.history.generator import MAILINGS, Mix
+from tests.history.desk import Desk
+from tests.history.generator import FIRST_MORTAL, MAILINGS, MORTAL_ORG, Mix
 from tests.history.nemesis import Nemesis
 from tests.history.observer import Observer, commits
 from tests.history.record import History, by_type
@@ -137,10 +140,11 @@ async def _story(plan: Plan, running: System, history: History) -> _Story:
             security={"log_level": "0"},
         )
         direct = [await stack.enter_async_context(TriggerClient(settings)) for _ in range(2)]
-        clients = Clients(history, plan.seed, http, direct, pause_s=plan.pause_s, mix=plan.mix)
-        await clients.define()
+        desk = Desk(history, plan.seed, http, direct)
+        clients = Clients(desk, pause_s=plan.pause_s, mix=plan.mix)
+        await clients.operators.define()
         loop = asyncio.get_running_loop()
-        running.burst = lambda: loop.call_soon_threadsafe(clients.burst)
+        running.burst = partial(loop.call_soon_threadsafe, clients.burst)
         running.cut_callers = lambda: loop.call_soon_threadsafe(clients.cut)
         clients.start(plan.processes)
         await asyncio.sleep(plan.quiet_s)
@@ -156,6 +160,7 @@ async def _story(plan: Plan, running: System, history: History) -> _Story:
             clients.check()
             await clients.stop()
             await until(lambda: clients.once_more(_REPEATED), within_s=HEAL_WITHIN_S)
+            await until(clients.operators.resume_all, within_s=HEAL_WITHIN_S)
             story.views = await until(lambda: _drained(clients, direct[0]), within_s=HEAL_WITHIN_S)
         except AssertionError as exc:
             story.not_healed = str(exc)
@@ -173,14 +178,16 @@ async def _ready(http: httpx.AsyncClient) -> bool:
 
 
 async def _drained(clients: Clients, direct: TriggerClient) -> list[MailingView] | None:
-    """Invoke everything; return the mailings when nothing of them is pending."""
-    if not await clients.invoke_all():
+    """Invoke everything; return the mailings when nothing of those that are active is pending."""
+    if not await clients.operators.invoke_all():
         return None
+    mortals = [(MORTAL_ORG, mid) for mid in range(FIRST_MORTAL, clients.known.mortal + 1)]
     try:
-        views = [await direct.mailing(org, mid) for org, mid in MAILINGS]
+        views = [await direct.mailing(org, mid) for org, mid in (*MAILINGS, *mortals)]
     except ClientError:
         return None
-    return None if any(view.pending for view in views) else views
+    waits = [view for view in views if view.pending and view.state is MailingPhase.ACTIVE]
+    return None if waits else views
 
 
 def _judge(plan: Plan, running: System, history: History, story: _Story, began: float) -> Verdict:
@@ -198,7 +205,7 @@ def _judge(plan: Plan, running: System, history: History, story: _Story, began: 
     judged = checker.run(story.views)
     breaches |= judged.counts
     examples |= judged.examples
-    found = evidence.gather(topics, checker.calls, committed)
+    found = evidence.gather(topics, checker.meaning, checker.calls, committed)
     found |= {f"network: {what}": times for what, times in running.proxy.counted().items()}
     return Verdict(
         plan.seed,

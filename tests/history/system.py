@@ -105,8 +105,9 @@ class System:
     session_s: float = SESSION_S
     workers: list[Place] = field(default_factory=list)
     bridge: Place = field(init=False)
-    # Makes clients ask for so much at once that an invocation takes several transactions.
-    burst: Callable[[], None] = field(default=lambda: None)
+    # Makes clients ask for so much of one partition at once that an invocation there takes several
+    # transactions.
+    burst: Callable[[int], None] = field(default=lambda _: None)
     # Ends the connections of those who call the bridge.
     cut_callers: Callable[[], None] = field(default=lambda: None)
     # The wall clock of the first worker; None where none can be shifted.

@@ -1,72 +1,34 @@
-"""What a run left in the topics, read to the end by a plain consumer and decoded by `fastavro`."""
+"""What a run left in the topics, read to the end by a plain consumer."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import fastavro
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from tests.history.decoded import (
+    Raw,
+    changes_of,
+    controls_of,
+    events_of,
+    kept_of,
+    metas_of,
+    sent_of,
+    told_of,
+)
 from tests.support.topics import PARTITIONS
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.history.decoded import Change, Control, Event, Kept, Sent, Told
     from tests.support.worker import Cluster
 
 REST_WITHIN_S = 60.0
 _ANSWER_S = 5.0
 _READ_S = 30.0
 _AT_ONCE = 2_000
-_FRAME_BYTES = 10
-_SEND = "RecipientSend"
-_NAMES = (
-    "RecipientTriggered",
-    "MailingInvoked",
-    "Acknowledgement",
-    "PartitionMeta",
-    _SEND,
-)
-
-
-class Raw(NamedTuple):
-    """A record as the broker gave it."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-
-
-class Event(NamedTuple):
-    """A recipient event of the log, and the call that it says it is of."""
-
-    partition: int
-    offset: int
-    call: int
-    index: int
-    org: int
-    mid: int
-    rid: int
-    email: str
-    sha: str
-    # (reply partition, request id, index)
-    asked: tuple[int, str, int]
-
-
-class Told(NamedTuple):
-    """An entry of an acknowledgement."""
-
-    asked: tuple[int, str, int]
-    rid: int
-    outcome: str
 
 
 @dataclass(frozen=True)
@@ -87,30 +49,27 @@ class Topics:
     @cached_property
     def events(self) -> list[Event]:
         """The recipient events of the log, partition by partition."""
-        return [_event(raw, record) for raw, record in _records(self.log, "RecipientTriggered")]
+        return events_of(self.log)
 
     @cached_property
-    def invocations(self) -> list[dict[str, Any]]:
-        """The invocations in the log, by request, timer and copy."""
-        return [record for _, record in _records(self.log, "MailingInvoked")]
+    def changes(self) -> list[Change]:
+        """The changes of recipients in the log."""
+        return changes_of(self.log)
+
+    @cached_property
+    def controls(self) -> list[Control]:
+        """What happens to mailings in the log: by request, timer and copy."""
+        return controls_of(self.log)
 
     @cached_property
     def told(self) -> list[Told]:
         """What callers were told about entries, repeats included."""
-        acks = self.read("mailing.acks")
-        return [
-            Told(
-                (raw.partition, call["request_id"], entry["index"]), entry["rid"], entry["outcome"]
-            )
-            for raw, record in _records(acks, "Acknowledgement")
-            for call in record["calls"]
-            for entry in call["entries"]
-        ]
+        return told_of(self.read("mailing.acks"))
 
-    @property
-    def sends(self) -> list[str]:
-        """The send_id of each message that was sent."""
-        return [record["send_id"] for _, record in _records(self.read("mailing.sends"), _SEND)]
+    @cached_property
+    def sends(self) -> list[Sent]:
+        """Every message that was sent, by each of its channels."""
+        return sent_of(self.read("mailing.sends"))
 
     @cached_property
     def state(self) -> list[Raw]:
@@ -118,10 +77,14 @@ class Topics:
         return self.read("mailing.state")
 
     @cached_property
+    def mailings(self) -> list[Kept]:
+        """Every mailing of every transaction in the changelog."""
+        return kept_of(self.state)
+
+    @cached_property
     def metas(self) -> list[tuple[int, int, int]]:
         """The (partition, seq, applied) of every transaction in the changelog, in its order."""
-        records = _records([raw for raw in self.state if raw.key == b"meta"], "PartitionMeta")
-        return [(raw.partition, meta["seq"], meta["applied"]) for raw, meta in records]
+        return metas_of(self.state)
 
 
 def at_rest(cluster: Cluster) -> None:
@@ -207,40 +170,3 @@ def ends_of(cluster: Cluster, name: str) -> list[int]:
         return []
     finally:
         consumer.close()
-
-
-def _records(raws: list[Raw], name: str) -> Iterator[tuple[Raw, dict[str, Any]]]:
-    frame, schema = _FORMS[name]
-    for raw in raws:
-        if raw.value is not None and raw.value.startswith(frame):
-            body = io.BytesIO(raw.value[_FRAME_BYTES:])
-            record: Any = fastavro.schemaless_reader(body, schema, None)
-            yield raw, record
-
-
-def _event(raw: Raw, record: dict[str, Any]) -> Event:
-    number = (record["lastName"] or "").removeprefix("call ")
-    return Event(
-        raw.partition,
-        raw.offset,
-        int(number) if number.isdigit() else -1,
-        record["index"],
-        record["orgid"],
-        record["mid"],
-        record["rid"],
-        record["email"],
-        hashlib.sha256(record["context"]).hexdigest(),
-        (record["reply_partition"], record["request_id"], record["index"]),
-    )
-
-
-def _form(name: str) -> tuple[bytes, Any]:
-    text = resources.files("schemas").joinpath("avro", f"{name}.avsc").read_text("utf-8")
-    schema = json.loads(text)
-    fingerprint = fastavro.schema.fingerprint(
-        fastavro.schema.to_parsing_canonical_form(schema), "CRC-64-AVRO"
-    )
-    return b"\xc3\x01" + bytes.fromhex(fingerprint), fastavro.parse_schema(schema)
-
-
-_FORMS = {name: _form(name) for name in _NAMES}

@@ -105,7 +105,8 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
     left = command("recipients", "unsubscribe", *who, env=at)
     shown = command("recipients", "show", *who, env=at)
     back = command("recipients", "resubscribe", *who, env=at)
-    nobody = command("recipients", "show", "--orgid", "2", "--rid", "7", env=at)
+    erased = command("recipients", "erase", *who, env=at)
+    nobody = command("recipients", "show", *who, env=at)
     unnamed = command("recipients", "show", "--orgid", "2", env=at)
 
     assert "no mailings" in empty.stdout, empty.stderr
@@ -120,6 +121,8 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
     assert (stored["status"], stored["email"]) == ("unsubscribed", "p0@example.com"), shown.stderr
     assert left.stdout == f"recipient {stored['rid']} is unsubscribed\n"
     assert back.stdout == f"recipient {stored['rid']} is subscribed\n"
+    assert erased.stdout.startswith(f"recipient {stored['rid']} was erased at "), erased.stderr
+    assert "mailing.recipients may hold records from before until: 2" in erased.stdout
     failed_with_one_line(nobody, "no such recipient")
     assert (unnamed.returncode, unnamed.stdout) == (2, "")
     assert "--rid or by --email" in unnamed.stderr

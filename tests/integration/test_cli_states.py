@@ -29,10 +29,12 @@ def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
         return said.out + said.err
 
     channels = ("--channel", "email", "--channel", "sms", "--unknown", "reject")
-    prepared = mailings("define", "--name", "Hello", *channels, "--state", "created")
+    more = (*channels, "--hourly-cap", "3", "--state", "created")
+    prepared = mailings("define", "--name", "Hello", *more)
     shown = dict(line.split(maxsplit=1) for line in prepared.splitlines())
     assert shown["channels"] == "EMAIL, SMS", prepared
     assert (shown["unknown_recipients"], shown["state"]) == ("REJECT", "CREATED")
+    assert shown["hourly_cap"] == "3"
 
     opened = mailings("define", "--name", "Hello", "--interval", "0", "--state", "active")
     assert "ACTIVE" in opened

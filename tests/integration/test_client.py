@@ -16,7 +16,7 @@ from schemas.partition import partition_for
 from schemas.profiles import write_profile
 from schemas.records import ACKNOWLEDGEMENT, Outcome
 from schemas.topics import ACKS
-from tests.support.clients import SOON_S, opened, people
+from tests.support.clients import opened, people, time_is_over, with_answers
 from tests.support.fake_worker import FakeWorker, Reply, ack, created, rejecting_rids
 from tests.support.topics import PARTITIONS
 
@@ -153,9 +153,10 @@ def test_an_entry_nobody_acknowledges_is_told_and_forgotten(kafka: Broker, topic
         return [] if event["index"] == 1 else created(name, event, message)
 
     async def run() -> None:
-        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
+        async with opened(kafka, topics) as client:
+            call = client.trigger(orgid=2, mid=1, recipients=people(3))
             with pytest.raises(TriggerRejected) as caught:
-                await client.trigger(orgid=2, mid=1, recipients=people(3))
+                await with_answers(client, call, 2)
             (error,) = caught.value.errors
             assert (error.index, error.code, error.retriable) == (1, "NOT_ACKNOWLEDGED", True)
             assert [rid is None for rid in caught.value.ids] == [False, True, False]
@@ -244,12 +245,13 @@ def test_too_much_in_flight_is_refused_before_anything_is_produced(
 
 def test_one_request_id_is_not_used_by_two_calls_at_once(kafka: Broker, topics: str) -> None:
     async def run() -> None:
-        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
+        async with opened(kafka, topics) as client:
             call = client.trigger(orgid=2, mid=1, recipients=people(1), request_id="mine")
             first = asyncio.create_task(call)
             await asyncio.sleep(0)
             with pytest.raises(ValueError, match="under way"):
                 await client.trigger(orgid=2, mid=1, recipients=people(1), request_id="mine")
+            time_is_over(client)
             with pytest.raises(TriggerRejected):
                 await first
 

@@ -11,7 +11,7 @@ from producers import ControlRefused, NotAcknowledged, UnknownMailing
 from schemas.ids import mailing_key
 from schemas.partition import partition_for
 from schemas.records import MAILING_DEFINED, MAILING_QUERIED, ControlOutcome
-from tests.support.clients import SOON_S, opened
+from tests.support.clients import opened, with_answers
 from tests.support.fake_mailings import answer_of, obeying
 from tests.support.fake_worker import FakeWorker, Reply
 from tests.support.topics import PARTITIONS
@@ -102,9 +102,9 @@ def test_a_silent_partition_is_told_with_how_many_answered(kafka: Broker, topics
         return [answer_of(event, p) for p in range(3)]
 
     async def run() -> None:
-        async with opened(kafka, topics, ack_timeout_s=SOON_S) as client:
+        async with opened(kafka, topics) as client:
             with pytest.raises(NotAcknowledged) as caught:
-                await client.invoke(2, 5)
+                await with_answers(client, client.invoke(2, 5), 3)
             assert (caught.value.answered, caught.value.expected) == (3, PARTITIONS)
 
     with FakeWorker(kafka.bootstrap_servers, topics, answer=three_of_four):

@@ -102,24 +102,30 @@ def test_a_call_becomes_a_mail_and_what_is_refused_is_delivered_later(cluster: C
     cluster.start()
     # Nobody listens there yet: that costs no message anything.
     port = free_port()
-    running = deliver(cluster, port)
+    running = deliver(cluster, port, UNSUBSCRIBE_BOUNCES="true")
     asyncio.run(call())
     raw.produce(cluster.bootstrap_servers, cluster.topic(SENDS), [(0, b"key", b"no send")])
     eventually(lambda: "the outlet takes nothing (SMTP_SILENT)" in running.output(), within_s=60)
     with mail_server(port=port) as server:
-        server.answers["eve@example.com"] = ["550 eve@example.com is unknown"]
+        server.answers["eve@example.com"] = ["550 5.1.1 eve@example.com is unknown"]
         eventually(lambda: sum(reasons(cluster).values()) == 2 and server.mails(), within_s=60)
         assert reasons(cluster) == {"SMTP_550": 1, "WRONG_MAGIC": 1}
         ((to, mail),) = server.mails()
         assert (to, mail["Subject"]) == ("ada@example.com", "Mailing 1 for ada")
         assert running.stop() == 0, running.output()
         assert "example.com" not in running.output()
+        assert asyncio.run(statuses(cluster, "ada@example.com", "eve@example.com")) == [1, 0]
 
         again = deliver(cluster, port, "--again")
         assert again.wait(within_s=60) == 0, again.output()
         assert [to for to, _ in server.mails()] == ["ada@example.com", "eve@example.com"]
         # What nobody can read is laid aside once more.
         assert reasons(cluster) == {"SMTP_550": 1, "WRONG_MAGIC": 2}
+
+
+async def statuses(cluster: Cluster, *emails: str) -> list[int]:
+    async with cluster.client() as client:
+        return [int((await client.recipient(ORG, email=email)).status) for email in emails]
 
 
 @pytest.mark.timeout(180)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from mailing_trigger.delivery.errors import DeliveryError, Later, Refused, Unavailable
+from mailing_trigger.delivery.errors import (
+    DeliveryError,
+    Later,
+    NoSuchAddress,
+    Refused,
+    Unavailable,
+)
 from mailing_trigger.delivery.message import Content
 from mailing_trigger.delivery.outlet import outlet_at
 from mailing_trigger.delivery.settings import (
@@ -90,6 +96,15 @@ def test_a_mail_server_gets_whole_mails_over_one_connection() -> None:
     ("answer", "kind"),
     [
         ("550 no such user", Refused),
+        ("550 5.1.1 no such user", NoSuchAddress),
+        ("551 5.1.6 moved", NoSuchAddress),
+        ("556 5.1.10 null MX", NoSuchAddress),
+        ("550 5.2.1 disabled", NoSuchAddress),
+        ("550 5.2.2 full", Refused),
+        ("550 5.1.8 the sender is nobody", Refused),
+        ("550 5.7.1 5.1.1 is not what this is about", Refused),
+        ("552 5.1.1 too large", Refused),
+        ("450 4.1.1 perhaps later", Later),
         ("451 greylisted", Later),
         ("421 closing", Unavailable),
     ],
@@ -108,7 +123,7 @@ def test_an_answer_about_one_recipient_is_about_that_message_alone(
 
 def test_a_content_that_is_refused_is_told_from_one_that_may_come_later() -> None:
     with mail_server() as server:
-        server.data_answers = ["554 spam", "452 disk full"]
+        server.data_answers = ["554 5.1.1 spam", "452 disk full"]
         first, second, third = through(plain(server.port), send(0), send(0), send(0))
         assert (type(first), type(second), third) == (Refused, Later, None)
 

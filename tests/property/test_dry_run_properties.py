@@ -16,7 +16,7 @@ from schemas.ids import recipient_key, rid_key, rid_of
 from schemas.profiles import write_profile
 from schemas.records import DedupPolicy, Origin
 from tests.property.test_fold_properties import COMMON, play
-from tests.support.events import START_MS, defined, tried, triggered
+from tests.support.events import START_MS, defined, erased, tried, triggered
 from tests.support.folding import HOME, Ack, Partition, dump
 from tests.support.logs import CONTEXTS, HOMES, LONG_CONTEXTS, MAILINGS, PEOPLE, Step, logs, plans
 
@@ -57,13 +57,28 @@ def policies() -> SearchStrategy[DedupPolicy | None]:
     return st.sampled_from((*[DedupPolicy.RECIPIENT_CONTEXT] * 3, *DedupPolicy, None))
 
 
+def caps() -> SearchStrategy[int]:
+    return st.sampled_from((0, 0, 1, 1, 2))
+
+
+def erasures() -> SearchStrategy[list[str]]:
+    """Those who are erased when the log is over."""
+    return st.lists(st.sampled_from(ADDRESSES), max_size=2)
+
+
 def known_rids(partition: Partition) -> list[int]:
     return list(dump(partition.state)["rids"])  # type: ignore[call-overload]
 
 
+def given_rids(partition: Partition) -> set[int]:
+    """Those that somebody has, or had and was erased."""
+    return {*known_rids(partition), *(stub.rid for stub in partition.state.stubs.stubs.values())}
+
+
 def meant(call: list[Entry], partition: Partition) -> list[Entry]:
-    """The same with the rids of recipients, and of one whom there never is."""
-    rids = known_rids(partition)[:3]
+    """The same with the rids of who was erased, of recipients, and of one whom there never is."""
+    left = [stub.rid for stub in partition.state.stubs.stubs.values()]
+    rids = [*left[-1:], *known_rids(partition)][:3]
     return [
         KnownEntry(e.index, [*rids, NOBODY][e.rid % (len(rids) + 1)], e.email, e.context, e.profile)
         if isinstance(e, KnownEntry)
@@ -72,19 +87,32 @@ def meant(call: list[Entry], partition: Partition) -> list[Entry]:
     ]
 
 
-def ready(partition: Partition, ident: tuple[int, int], dedup: DedupPolicy | None) -> None:
-    """Let the mailing take triggers, unless it is closed or nothing is drawn."""
+def ready(
+    partition: Partition,
+    ident: tuple[int, int],
+    dedup: DedupPolicy | None,
+    cap: int,
+    gone: list[str],
+) -> None:
+    """Let the mailing take triggers, unless it is closed or nothing is drawn; erase who is gone."""
+    events = [erased(ident[0], email=email) for email in gone]
     if dedup is not None:
-        offset, time = at_end(partition, 0)
         origin = Origin.REQUEST if HOMES[ident] == HOME else Origin.COPY
-        key, value = defined(*ident, dedup=dedup, origin=origin, revision=99)
+        policy = {"dedup": dedup, "hourly_cap": cap}
+        events.append(defined(*ident, **policy, origin=origin, revision=99))  # type: ignore[arg-type]
+    for key, value in events:
+        offset, time = at_end(partition, 0)
         partition.run([(offset, key, value, time)])
+    # What counts no longer is forgotten a little at a time.
+    before = None
+    while before != (before := unchanged(partition)):
+        partition.run()
 
 
 def at_end(partition: Partition, number: int) -> tuple[int, int]:
     """An offset and a time after everything so far."""
-    offset = partition.state.applied + 1 + number
-    return offset, START_MS + 10 * offset
+    state, later = partition.state, 1 + number
+    return state.applied + later, max(START_MS, state.applied_at) + 10 * later
 
 
 def trial(partition: Partition, call: list[Entry], ident: tuple[int, int]) -> list[dict[str, Any]]:
@@ -129,18 +157,28 @@ def agree(foretold: list[dict[str, Any]], came: list[Ack], known: set[int]) -> N
 
 
 @COMMON
-@given(log=logs(max_size=20), plan=plans(), call=calls(), ident=targets(), dedup=policies())
+@given(
+    log=logs(max_size=20),
+    plan=plans(),
+    call=calls(),
+    ident=targets(),
+    dedup=policies(),
+    cap=caps(),
+    gone=erasures(),
+)
 def test_a_dry_run_says_what_the_call_then_does_and_changes_nothing(
     log: list[LogRecord],
     plan: list[Step],
     call: list[Entry],
     ident: tuple[int, int],
     dedup: DedupPolicy | None,
+    cap: int,
+    gone: list[str],
 ) -> None:
     partition = play(log, plan)
-    ready(partition, ident, dedup)
+    ready(partition, ident, dedup, cap, gone)
     call = meant(call, partition)
-    before, known = unchanged(partition), set(known_rids(partition))
+    before, known = unchanged(partition), given_rids(partition)
     written, sent = len(partition.output.changelog), len(partition.output.sends)
     buried = len(partition.output.dead_letters)
 
@@ -153,13 +191,25 @@ def test_a_dry_run_says_what_the_call_then_does_and_changes_nothing(
 
 
 @COMMON
-@given(log=logs(max_size=9), call=calls(), dedup=policies(), at_once=st.integers(2, 8))
+@given(
+    log=logs(max_size=9),
+    call=calls(),
+    dedup=policies(),
+    cap=caps(),
+    gone=erasures(),
+    at_once=st.integers(2, 8),
+)
 def test_a_dry_run_in_parts_says_what_the_whole_call_then_does(
-    log: list[LogRecord], call: list[Entry], dedup: DedupPolicy | None, at_once: int
+    log: list[LogRecord],
+    call: list[Entry],
+    dedup: DedupPolicy | None,
+    cap: int,
+    gone: list[str],
+    at_once: int,
 ) -> None:
     partition, ident = play(log, [Step(5, 5, kept=True)]), MAILINGS[0]
-    ready(partition, ident, dedup)
-    call, known = meant(call, partition), set(known_rids(partition))
+    ready(partition, ident, dedup, cap, gone)
+    call, known = meant(call, partition), given_rids(partition)
     recipients: dict[bytes, list[Entry]] = {}
     for entry in call:
         by_rid = isinstance(entry, KnownEntry)

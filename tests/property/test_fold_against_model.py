@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemas.records import Outcome
 from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer, Send
 from streams.verify.model import COUNTERS, SHOWN, Model
-from streams.verify.people import said
 from streams.verify.records import Records
 from tests.property.test_fold_properties import play
 from tests.support.folding import HOME, PARTITIONS
@@ -76,7 +75,7 @@ def test_acks_answers_sends_and_counters_are_those_of_the_model(
     assert [
         (
             *(send[name] for name in _NAMED),
-            said({name: send[name] for name in send.keys() - {*_NAMED}}, dict),
+            model.said(send),
         )
         for send in sends
     ] == [

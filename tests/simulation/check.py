@@ -8,13 +8,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
-from streams.verify.consequences import Ack, Answer, Dead, Send
+from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer, Send
 from streams.verify.model import COUNTERS, Model
-from streams.verify.people import said
 from streams.verify.records import Records
 from streams.worker.stamp import Stamp
 from tests.simulation.consumer import LOG_TIME_MS
-from tests.simulation.workload import PARTITIONS, TOO_LARGE
+from tests.simulation.workload import AGAIN, PARTITIONS, TOO_LARGE
 
 if TYPE_CHECKING:
     from streams.verify.consequences import Out
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _RECORDS = Records()
+_LIFE = ("revision", "state", "invocation")
+_CALL = ("call", "begun_at", "digest", "count")
 
 
 @cache
@@ -116,30 +117,46 @@ def _check_state(records: list[Record], model: Model, last: int) -> None:
     assert applied == sorted(applied)
     assert max(applied, default=-1) == last
     table = {r.key: r.value for r in records}
-    people, mailings, pending = {}, {}, 0
+    people, written, mailings, pending = {}, {}, {}, 0
+    calls: dict[bytes, tuple[Any, ...]] = {}
+    once: dict[tuple[int, int], tuple[int, str]] = {}
     for key, value in table.items():
         if value is None:
             continue
         kind, _, name = (key or b"").decode().partition(":")
+        found = _read(value)[1]
         if kind == "b":
-            for kept in _read(value)[1]["recipients"]:
-                person = _read(kept["recipient"])[1]
-                people[kept["key"]] = model.of_state(person)
+            for kept in found["recipients"]:
+                people[kept["key"]] = model.of_state(_read(kept["recipient"])[1])
+        elif kind == "r":
+            written[name.encode()] = model.of_state(found)
         elif kind == "m":
-            mailings[name] = {counter: _read(value)[1][counter] for counter in COUNTERS}
+            mailings[name] = tuple(found[each] for each in (*COUNTERS, *_LIFE))
         elif kind == "p":
-            pending += len(_read(value)[1]["messages"])
-    assert people == model.people, "recipients"
+            pending += len(found["messages"])
+        elif kind == "k":
+            calls[name.encode()] = tuple(found[each] for each in _CALL)
+        elif kind == "o":
+            once |= {(e["call"], e["index"]): (e["rid"], e["outcome"]) for e in found["entries"]}
+    assert people | written == model.people, "recipients"
     assert mailings == {
-        f"{org}:{mid}": mailing.counts for (org, mid), mailing in model.mailings.items()
+        f"{org}:{mid}": (
+            *(each.counts[name] for name in COUNTERS),
+            *(getattr(each, name) for name in _LIFE),
+        )
+        for (org, mid), each in model.mailings.items()
     }, "mailings"
     assert pending == sum(len(mailing.queue) for mailing in model.mailings.values()), "pending"
+    assert calls == {
+        key: tuple(getattr(call, each) for each in _CALL) for key, call in model.calls.items()
+    }, "calls under a key"
+    assert once == model.once, "what entries under a key were answered"
 
 
 def _check_sends(records: list[Record], partition: int, meaning: _Meaning) -> None:
     sent = [dict(_read(record.value or b"")[1]) for record in records]
     names = ("send_id", "invocation", "channel")
-    found = [(*(send.pop(name) for name in names), said(send, dict)) for send in sent]
+    found = [(*(send.pop(name) for name in names), meaning.model.said(send)) for send in sent]
     ids = [send_id for send_id, *_ in found]
     assert len(ids) == len(set(ids)), "sent twice"
     wanted = [
@@ -159,6 +176,7 @@ def _check_replies(world: World, meanings: list[_Meaning], *, poisoned: bool) ->
             logged.setdefault((event["request_id"], event["index"]), record.number)
     acks: Counter[tuple[int, str, int, int, str]] = Counter()
     answers: Counter[tuple[int, int, str, str, int, int]] = Counter()
+    shown: Counter[tuple[int, str, str, str]] = Counter()
     for (topic, partition), log in world.broker.logs.items():
         for record in log.records if topic == ACKS else ():
             name, reply = _read(record.value or b"")
@@ -167,17 +185,46 @@ def _check_replies(world: World, meanings: list[_Meaning], *, poisoned: bool) ->
                     for e in call["entries"]:
                         acks[partition, call["request_id"], e["index"], e["rid"], e["outcome"]] += 1
                         assert logged[call["request_id"], e["index"]] < record.number
+            elif name == "RecipientAnswer":
+                recipient = _read(reply["recipient"])[1] if reply["recipient"] else {}
+                told = reply["request_id"], reply["outcome"]
+                shown[partition, *told, repr(sorted(recipient.items()))] += 1
             else:
-                names = ("request_id", "outcome", "revision", "messages")
+                names = (
+                    ("request_id", "outcome", "call", "begun_at")
+                    if name == "CallAnswer"
+                    else ("request_id", "outcome", "revision", "messages")
+                )
                 answer = tuple(reply[name] for name in names)
                 answers[reply["index"], partition, *answer] += 1
     outs = [(m.model.partition, out) for m in meanings for _, out in m.met]
-    told = (
+    compared = (
         (acks.keys(), {out[:5] for _, out in outs if isinstance(out, Ack)}),
         (answers.keys(), {(p, *out[:5]) for p, out in outs if isinstance(out, Answer)}),
+        (shown.keys(), {_shown(out) for _, out in outs if isinstance(out, PersonAnswer)}),
     )
-    for found, wanted in told:
+    for found, wanted in compared:
         # Before an event is known to be poison, those behind it are answered as if it were not.
         assert found >= wanted if poisoned else found == wanted, "replies"
-    if max([*acks.values(), *answers.values()], default=0) > 1:
+    if max([*acks.values(), *answers.values(), *shown.values()], default=0) > 1:
         world.broker.saw["event folded again"] += 1
+    _notice(world, outs, acks)
+
+
+def _shown(out: PersonAnswer) -> tuple[int, str, str, str]:
+    return out.reply_partition, out.request_id, out.outcome, repr(sorted(out.shows.items()))
+
+
+def _notice(world: World, outs: list[tuple[int, Out]], acks: Counter[Any]) -> None:
+    """Say which of the events about mailings, recipients and keys did what they are there for."""
+    saw = world.broker.saw
+    for _, out in outs:
+        if isinstance(out, Answer) and out.outcome == "WRONG_STATE":
+            saw["a state forbade a step"] += 1
+        elif isinstance(out, Ack) and out.outcome in {"SUPPRESSED", "MAILING_CLOSED"}:
+            saw[f"a trigger was told {out.outcome}"] += 1
+        elif isinstance(out, Send) and out.channel == "SMS":
+            saw["an SMS was sent"] += 1
+    entries = [times for (_, request_id, *_), times in acks.items() if request_id in AGAIN]
+    if max(entries, default=0) > 1:
+        saw["an entry under a key folded again"] += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.check import check
 from tests.simulation.schedule import Schedule
-from tests.simulation.workload import few, poisoned
+from tests.simulation.workload import changing, few, poisoned
 from tests.simulation.world import Scenario, World
 
 if TYPE_CHECKING:
@@ -19,9 +19,11 @@ SCENARIOS = {
     "few": Scenario(few()),
     "two": Scenario(few(), workers=2),
     "poisoned": Scenario(poisoned()),
+    "changing": Scenario(changing()),
 }
 # More decisions than a run without faults meets, more options than any of them has.
-DECISIONS, OPTIONS = 450, 10
+DECISIONS = {"few": 500, "two": 550, "poisoned": 600, "changing": 700}
+OPTIONS = 10
 
 
 class Broken(AssertionError):

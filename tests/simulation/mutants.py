@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from streams.core import restore as restore_module
+from streams.core.call_table import CallTable
+from streams.core.control import ControlFold
+from streams.core.restore import Restore
 from streams.worker import restoring, takeover
 from streams.worker.engine import Engine
 from streams.worker.shipping import Outcome, Replier, Shipper
@@ -17,8 +20,6 @@ from tests.simulation import seams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from streams.core.restore import Restore
 
 
 @contextmanager
@@ -210,18 +211,54 @@ def given_up_by_name_alone() -> Iterator[None]:
         yield
 
 
-# Each with a word of the deviations that show it, so that few schedules have to run.
-MUTANTS: tuple[tuple[Callable[[], Any], str], ...] = (
-    (given_up_by_name_alone, "stall: w1 ship"),
-    (no_incarnations_anywhere, "stall: w1 source"),
-    (restore_to_the_end, "stall: marker"),
-    (restore_to_applied, "stall: marker"),
-    (unstable_offset, "marks late"),
-    (dirty_restore, "is refused"),
-    (nobody_is_fenced, "crash: w1 ship"),
-    (commit_before_replies, "is out of order"),
-    (replies_forgotten, "is out of order"),
-    (unknown_is_aborted, "is not answered: w1 commits"),
-    (next_transaction_survives, "stall: w1 ship"),
-    (one_event_too_far, "is refused"),
+@contextmanager
+def keys_forgotten() -> Iterator[None]:
+    """A restore knows nothing of calls under a key."""
+    with mock.patch.object(CallTable, "load"):
+        yield
+
+
+@contextmanager
+def batches_come_back() -> Iterator[None]:
+    """A restore does not see that messages were sent, or taken back."""
+    keep = Restore._keep
+
+    def mutant(self: Restore, records: Any) -> None:
+        keep(self, [each for each in records if each[1] is not None or each[0][:2] != b"p:"])
+
+    with mock.patch.object(Restore, "_keep", mutant):
+        yield
+
+
+@contextmanager
+def copies_are_believed() -> Iterator[None]:
+    """A copy is obeyed whatever revision it has: also one that comes again."""
+    revision = ControlFold._revision
+
+    def mutant(self: ControlFold, event: Any, mailing: Any) -> Any:
+        known = revision(self, event, mailing)
+        return event["revision"] if known is None else known
+
+    with mock.patch.object(ControlFold, "_revision", mutant):
+        yield
+
+
+# Each with its scenario, and a word of the deviations that show it, so that few schedules have to
+# run.
+MUTANTS: tuple[tuple[Callable[[], Any], str, str], ...] = (
+    (given_up_by_name_alone, "few", "stall: w1 ship"),
+    (no_incarnations_anywhere, "few", "stall: w1 source"),
+    (restore_to_the_end, "few", "stall: marker"),
+    (restore_to_applied, "few", "stall: marker"),
+    (unstable_offset, "few", "marks late"),
+    (dirty_restore, "few", "is refused"),
+    (nobody_is_fenced, "few", "crash: w1 ship"),
+    (commit_before_replies, "few", "is out of order"),
+    (replies_forgotten, "few", "is out of order"),
+    (unknown_is_aborted, "few", "is not answered: w1 commits"),
+    (next_transaction_survives, "few", "stall: w1 ship"),
+    (one_event_too_far, "few", "is refused"),
+    (keys_forgotten, "changing", "crash: w1"),
+    (batches_come_back, "changing", "crash: w1"),
+    (copies_are_believed, "changing", "crash: w2"),
 )

@@ -10,17 +10,13 @@ from tests.simulation.explore import DECISIONS, OPTIONS, SCENARIOS
 from tests.simulation.schedule import Schedule
 
 if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
+    from hypothesis.strategies import DrawFn
 
 
-def scenarios() -> SearchStrategy[str]:
-    """One of the scenarios."""
-    return st.sampled_from(sorted(SCENARIOS))
-
-
-def schedules() -> SearchStrategy[Schedule]:
-    """Up to eight deviations; shrinks to the fewest, and to the earliest."""
-    deviations = st.dictionaries(
-        st.integers(0, DECISIONS), st.integers(1, OPTIONS), min_size=1, max_size=8
-    )
-    return deviations.map(Schedule)
+@st.composite
+def runs(draw: DrawFn) -> tuple[str, Schedule]:
+    """A scenario, and up to eight deviations; shrinks to the fewest, and to the earliest."""
+    name = draw(st.sampled_from(sorted(SCENARIOS)))
+    numbers = st.integers(0, DECISIONS[name])
+    deviations = st.dictionaries(numbers, st.integers(1, OPTIONS), min_size=1, max_size=8)
+    return name, Schedule(draw(deviations))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.simulation.explore import run
-from tests.simulation.strategies import scenarios, schedules
+from tests.simulation.strategies import runs
 
 if TYPE_CHECKING:
     from tests.simulation.schedule import Schedule
@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 
 @pytest.mark.timeout(600)
 @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
-@given(name=scenarios(), schedule=schedules())
-def test_every_promise_is_kept_whatever_happens_together(name: str, schedule: Schedule) -> None:
-    assert run(name, schedule) is not None
+@given(drawn=runs())
+def test_every_promise_is_kept_whatever_happens_together(drawn: tuple[str, Schedule]) -> None:
+    assert run(*drawn) is not None

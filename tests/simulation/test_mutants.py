@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("mutant", "where"), MUTANTS, ids=[m.__name__ for m, _ in MUTANTS])
-def test_a_mistake_is_seen(mutant: Callable[[], Any], where: str) -> None:
-    near = [each for each in nearest("few") if where in each.what]
+@pytest.mark.parametrize(
+    ("mutant", "scenario", "where"), MUTANTS, ids=[mutant.__name__ for mutant, *_ in MUTANTS]
+)
+def test_a_mistake_is_seen(mutant: Callable[[], Any], scenario: str, where: str) -> None:
+    near = [each for each in nearest(scenario) if where in each.what]
     assert near
     with mutant(), pytest.raises(Broken):
-        _run_all(near)
+        _run_all(scenario, near)
 
 
-def _run_all(near: list[Near]) -> None:
+def _run_all(scenario: str, near: list[Near]) -> None:
     for each in near:
-        run("few", each.schedule)
+        run(scenario, each.schedule)

@@ -32,6 +32,13 @@ SOMETIMES = {
     "shipper given up",
 }
 
+EVENTS = {
+    "a state forbade a step",
+    "a trigger was told SUPPRESSED",
+    "a trigger was told MAILING_CLOSED",
+    "an SMS was sent",
+}
+
 
 @pytest.mark.timeout(1200)
 def test_every_promise_is_kept_whatever_happens_once() -> None:
@@ -41,6 +48,10 @@ def test_every_promise_is_kept_whatever_happens_once() -> None:
         saw.update(run("few", each.schedule).keys())
     assert len(near) > 1000
     assert SOMETIMES - saw.keys() == set()
+
+
+def test_every_event_of_mailings_recipients_and_keys_does_what_it_is_there_for() -> None:
+    assert EVENTS - run("changing", Schedule()).keys() == set()
 
 
 def test_one_schedule_is_one_run() -> None:

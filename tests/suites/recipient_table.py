@@ -11,7 +11,7 @@ from schemas.records import RECIPIENT_STATE, Status
 from schemas.varint import encode_bytes, encode_long
 from streams.core.changelog import META_KEY
 from streams.core.recipient_batches import NewRecipients
-from streams.core.recipients import dates_of, pack
+from streams.core.recipients import dates_of, head_of, pack
 
 if TYPE_CHECKING:
     from streams.core.recipients import RecipientTable
@@ -36,7 +36,7 @@ def batches_of(*written: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     """The changelog records of recipients that one transaction created."""
     new = NewRecipients()
     for key, value in written:
-        new.add(key, value)
+        new.add(key, value, head_of(value)[0])
     return new.records()
 
 
@@ -197,3 +197,70 @@ class RecipientTableSuite:
         settle(table)
         table.rollback()
         assert table.get(ANN) == recipient(1024)
+
+    def test_who_was_removed_is_nobody_and_a_rollback_brings_them_back(
+        self, table: RecipientTable
+    ) -> None:
+        load(table, (ANN, recipient(1024)), (BOB, recipient(2048)))
+        for number, _ in enumerate(range(2)):
+            table.begin()
+            table.remove(ANN, 1024)
+            assert (table.get(ANN), table.key_of(1024)) == (None, None)
+            table.begin()
+            put(table, b"2:new@b.org", recipient((3 + number) * 1024), (3 + number) * 1024)
+            table.remove(b"2:new@b.org", (3 + number) * 1024)
+            table.put_back(ANN, recipient(1024, Status.EXTERNAL), 1024)
+            table.prefetch([ANN, b"2:#1024", b"2:#2048", b"2:new@b.org"])
+            assert table.get(ANN) == recipient(1024, Status.EXTERNAL)
+            assert [table.key_of(rid) for rid in (1024, 2048)] == [ANN, BOB]
+            table.rollback()
+            assert table.get(ANN) == recipient(1024)
+            assert [table.key_of(rid) for rid in (1024, 2048)] == [ANN, BOB]
+
+    @pytest.mark.parametrize("together", [False, True])
+    def test_who_was_removed_and_put_back_is_so_after_the_commit(
+        self, table: RecipientTable, *, together: bool
+    ) -> None:
+        """The loaded, the new, and who came and went in one transaction."""
+        load(table, (ANN, recipient(1024)))
+        cat = b"2:cat@b.org"
+        table.begin()
+        put(table, BOB, recipient(2048), 2048)
+        put(table, cat, recipient(3072), 3072)
+        if not together:
+            settle(table)
+            table.begin()
+        for key, rid in ((ANN, 1024), (BOB, 2048), (cat, 3072)):
+            table.remove(key, rid)
+        settle(table)
+        table.rollback()
+        for key, rid in ((ANN, 1024), (BOB, 2048), (cat, 3072)):
+            assert (table.get(key), table.key_of(rid)) == (None, None)
+        table.begin()
+        put(table, b"2:new@b.org", recipient(4096), 4096)
+        table.put_back(BOB, recipient(2048), 2048)
+        table.put_back(ANN, recipient(1024), 1024)
+        settle(table)
+        table.rollback()
+        assert [table.key_of(rid) for rid in (1024, 2048, 3072)] == [ANN, BOB, None]
+        assert (table.get(ANN), table.get(BOB)) == (recipient(1024), recipient(2048))
+        table.begin()
+        table.remove(BOB, 2048)
+        settle(table)
+        assert [table.key_of(rid) for rid in (1024, 2048, 4096)] == [ANN, None, b"2:new@b.org"]
+
+    def test_who_is_deleted_while_a_table_is_loaded_is_not_there_unless_loaded_again(
+        self, table: RecipientTable
+    ) -> None:
+        table.load([ANN, BOB], [recipient(1024), recipient(2048)], [])
+        table.unload(ANN)
+        table.unload(BOB)
+        table.unload(b"2:never@b.org")
+        table.load([BOB], [recipient(2048, Status.EXTERNAL)], [])
+        table.finish_load((9, b"meta"))
+        assert (table.get(ANN), table.key_of(1024)) == (None, None)
+        assert (table.get(BOB), table.key_of(2048)) == (recipient(2048, Status.EXTERNAL), BOB)
+        table.begin()
+        table.put_back(ANN, recipient(1024), 1024)
+        settle(table)
+        assert (table.get(ANN), table.key_of(1024)) == (recipient(1024), ANN)

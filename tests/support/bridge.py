@@ -7,6 +7,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,6 +19,7 @@ from producers.bridge.settings import BridgeSettings
 from producers.contract.entries import KnownEntry
 from producers.contract.receipts import AnswerPlace, Receipt, request_id_of
 from producers.control import Invocation, MailingView, PendingPage
+from producers.erasing import Erasure, Remains
 from producers.errors import ControlRefused, UnknownMailing, UnknownRecipient
 from producers.mailing_statistics import StatisticsTable
 from producers.recall import Recalled
@@ -183,6 +185,7 @@ class StandIn:
         interval_s: int,
         channels: Collection[Channel],
         unknown_recipients: UnknownRecipients,
+        hourly_cap: int,
         state: MailingPhase | None,
     ) -> MailingView:
         if self.error is not None:
@@ -195,6 +198,7 @@ class StandIn:
             interval_s=interval_s,
             channels=tuple(channels),
             unknown_recipients=unknown_recipients,
+            hourly_cap=hourly_cap,
             state=state or MailingPhase.ACTIVE,
         )
         return self.known[orgid, mid]
@@ -243,6 +247,16 @@ class StandIn:
             if view.orgid == orgid and (view.rid == rid or view.email == email):
                 return view
         raise UnknownRecipient(orgid=orgid)
+
+    async def erase_recipient(self, orgid: int, *, rid: int | None, email: str | None) -> Erasure:
+        view = await self.recipient(orgid, rid=rid, email=email)
+        del self.stored[view.rid]
+        at = datetime(2026, 11, 26, 9, 0, 0, 500_000, tzinfo=UTC)
+        remains = (
+            Remains("mailing.recipients", at + timedelta(days=30)),
+            Remains("mailing.state", None),
+        )
+        return Erasure(orgid, view.rid, at, remains)
 
     async def submit_change(self, orgid: int, change: Change) -> RecipientView:
         self.changes.append(change)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from producers import ClientSettings, TriggerClient
+from tests.support.worker import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from tests.support.brokers import Broker
 
-SOON_S = 1.5  # for tests in which an answer never comes
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -23,6 +25,28 @@ async def opened(
     settings = ClientSettings(kafka.bootstrap_servers, prefix, ack_timeout_s=ack_timeout_s)
     async with TriggerClient(settings) as client:
         yield client
+
+
+def time_is_over(client: TriggerClient) -> None:
+    """End the waits of the calls under way, as their timers would."""
+    for waiting in [*client._exchange._calls._waiting.values()]:
+        waiting.give_up()
+
+
+async def with_answers(client: TriggerClient, call: Coroutine[Any, Any, T], count: int) -> T:
+    """Return what *call* makes of *count* answers when no other comes in time.
+
+    Its time is over as soon as it has them: a timer could not know how long a broker stalls.
+    """
+    calling = asyncio.create_task(call)
+
+    async def there() -> bool:
+        waits = client._exchange._calls._waiting.values()
+        return calling.done() or any(len(waiting.answers) >= count for waiting in waits)
+
+    await until(there)
+    time_is_over(client)
+    return await calling
 
 
 def people(count: int) -> list[dict[str, object]]:

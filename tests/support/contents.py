@@ -58,12 +58,16 @@ class Contents:
         headers: dict[str, bytes] | None = None,
         *,
         offset: int | None = None,
+        time_ms: int | None = None,
     ) -> int:
         """Append a record, and return its offset."""
         place = self.records[name, partition]
         if offset is None:
             offset = place[-1].offset + 1 if place else 0
-        place.append(Raw(partition, offset, key, value, START_MS, headers or {}))
+        if time_ms is None:
+            # Of the log each has a time of its own.
+            time_ms = START_MS + offset if name == LOG else START_MS
+        place.append(Raw(partition, offset, key, value, time_ms, headers or {}))
         return offset
 
     def seal(self) -> Contents:
@@ -128,7 +132,7 @@ class World:
             busy = False
             for partition, fold in enumerate(self.folds):
                 records: list[LogRecord] = [
-                    (raw.offset, raw.key, raw.value, START_MS)
+                    (raw.offset, raw.key, raw.value, raw.time_ms)
                     for raw in self.contents.records[LOG, partition]
                     if raw.offset > fold.state.applied
                 ]

@@ -17,6 +17,7 @@ from schemas.records import (
     MAILING_SWITCHED,
     PENDING_QUERIED,
     RECIPIENT_CHANGED,
+    RECIPIENT_ERASED,
     RECIPIENT_QUERIED,
     RECIPIENT_TRIGGERED,
     TRIGGERED_ONCE,
@@ -101,6 +102,7 @@ def defined(
     interval_s: int = 15,
     channels: Sequence[Channel] = (Channel.EMAIL,),
     unknown_recipients: UnknownRecipients = UnknownRecipients.CREATE,
+    hourly_cap: int = 0,
     state: MailingPhase | None = None,
     origin: Origin = Origin.REQUEST,
     revision: int = 0,
@@ -117,6 +119,7 @@ def defined(
         "interval_s": interval_s,
         "channels": channels,
         "unknown_recipients": unknown_recipients,
+        "hourly_cap": hourly_cap,
         "state": state,
     }
     return mailing_key(orgid, mid), CODEC.encode(MAILING_DEFINED, record)
@@ -205,6 +208,25 @@ def changed(
     record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
     key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
     return key, CODEC.encode(RECIPIENT_CHANGED, record | {"status": status} | profile)
+
+
+SECRET = bytes(range(32))
+
+
+def erased(
+    orgid: int = 2,
+    *,
+    email: str = "",
+    rid: int = 0,
+    secret: bytes = SECRET,
+    request_id: str = "erase",
+    index: int = 0,
+    reply_partition: int = 0,
+) -> Event:
+    """A recipient is to be erased."""
+    record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
+    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
+    return key, CODEC.encode(RECIPIENT_ERASED, record | {"secret": secret})
 
 
 def asked(

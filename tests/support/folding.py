@@ -196,8 +196,13 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
         },
         "drains": list(state.drains),
         "calls": (list(state.calls.calls.items()), state.calls.size, dict(state.calls.answers)),
+        "stubs": (state.stubs.secret, dict(state.stubs.stubs), dict(state.stubs._digests)),
+        "caps": {whose: list(times) for whose, times in state.caps.times.items()},
         "recipients": dict(recipients._by_key),
-        "rids": dict(zip(recipients._rids, recipients._keys, strict=True)),
+        "rids": {
+            rid: key for rid, key in zip(recipients._rids, recipients._keys, strict=True) if key
+        }
+        | recipients._back,
     }
 
 

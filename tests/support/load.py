@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from producers.errors import ClientError, TriggerRejected
-from tests.support.worker import MID, ORG, until
+from tests.support.recount import Recount
+from tests.support.worker import ACK_TIMEOUT_S, MID, ORG, all_sent, until
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from producers.client import TriggerClient
+    from tests.support.worker import Cluster
 
 # Between a caller's calls: the load shall last through a fault, not fill the disk.
 _PAUSE_S = 0.02
@@ -46,7 +51,7 @@ class Load:
     ) -> None:
         self.answered: list[Answered] = []
         self.unknown: list[tuple[str, str]] = []
-        self._client = client
+        self.client = client
         self._seed = seed
         self._callers = callers
         self._people = people
@@ -93,7 +98,7 @@ class Load:
     async def _trigger(self, asked: list[tuple[str, str]]) -> None:
         recipients = [{"email": email, "context": context} for email, context in asked]
         try:
-            rids = await self._client.trigger(orgid=ORG, mid=self.mid, recipients=recipients)
+            rids = await self.client.trigger(orgid=ORG, mid=self.mid, recipients=recipients)
         except TriggerRejected as exc:
             if not all(error.retriable for error in exc.errors):
                 raise
@@ -112,3 +117,24 @@ class Load:
                 self.unknown.append((email, context))
             else:
                 self.answered.append(Answered(email, context, rid))
+
+
+@asynccontextmanager
+async def under_load(
+    cluster: Cluster,
+    *,
+    seed: int,
+    interval_s: int = 1,
+    repeat: bool = False,
+    ack_timeout_s: float = ACK_TIMEOUT_S,
+) -> AsyncIterator[Load]:
+    """Trigger recipients into a new mailing while the block runs; its timer mails them meanwhile.
+
+    Afterwards all of them are sent, and nothing is lost, doubled or changed.
+    """
+    async with cluster.client(ack_timeout_s=ack_timeout_s) as client:
+        await client.define(ORG, MID, name="A mailing", interval_s=interval_s)
+        async with Load(client, seed=seed, repeat=repeat) as load:
+            yield load
+        view = await all_sent(client)
+    Recount(cluster).verify(load, views=[view])

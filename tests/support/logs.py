@@ -14,12 +14,14 @@ from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
 from schemas.records import Channel, DedupPolicy, MailingPhase, Origin, UnknownRecipients
 from tests.support.events import (
+    SECRET,
     START_MS,
     Event,
     asked,
     begun,
     changed,
     defined,
+    erased,
     invoked,
     once,
     pending_asked,
@@ -119,6 +121,9 @@ GARBAGE: tuple[Event, ...] = (
     changed(rid=rid_of(0, HOME + 1)),
     (b"2:other@b.org", asked(email=_EMAIL)[1]),
     asked(email=_EMAIL, reply_partition=8),
+    erased(email=_EMAIL, secret=b"short"),
+    erased(email="guest@b.org"),
+    erased(rid=rid_of(0, HOME + 1)),
     asked(0, email=_EMAIL),
     tried([{"email": _EMAIL}, {"email": "nobody"}]),
     tried([{"email": _EMAIL}], mid=0),
@@ -129,6 +134,8 @@ GARBAGE: tuple[Event, ...] = (
     defined(interval_s=-1),
     defined(origin=Origin.TIMER),
     defined(channels=()),
+    defined(hourly_cap=-1),
+    defined(hourly_cap=1001),
     defined(state=MailingPhase.SUSPENDED),
     switched(MailingPhase.ACTIVE, origin=Origin.TIMER),
     defined(origin=Origin.COPY, revision=9),
@@ -194,6 +201,7 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         *[_switch] * 3,
         *[_invoke] * 3,
         *[_change] * 3,
+        *[_erase] * 3,
         _ask,
         _query,
         _ask_for_pending,
@@ -205,6 +213,8 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
     ]
     records: list[LogRecord] = []
     offset = draw(st.integers(0, 3))
+    # A busy day, or one in which an hour is soon over.
+    pace_ms = draw(st.sampled_from((10, 10, 20 * 60 * 1000)))
     for org, mid in draw(st.sampled_from((MAILINGS, MAILINGS, MAILINGS[:2], ()))):
         key, value = _definition(draw, org, mid, 1)
         records.append((offset, key, value, START_MS))
@@ -214,7 +224,7 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
     for kind in draw(st.lists(st.sampled_from(kinds), min_size=size, max_size=size)):
         key, value = kind(draw, records)
         offset += draw(st.sampled_from((0, 0, 0, 1, 2)))
-        records.append((offset, key, value, START_MS + 10 * offset))
+        records.append((offset, key, value, START_MS + pace_ms * offset))
         offset += 1
     return records
 
@@ -267,6 +277,11 @@ def _change(draw: DrawFn, records: list[LogRecord]) -> Event:
     profile = draw(st.sampled_from(PROFILES))
     who, call = _who(draw, records), _call(draw)
     return changed(**who, **call, **profile, status=status, index=draw(st.integers(0, 3)))  # type: ignore[arg-type]
+
+
+def _erase(draw: DrawFn, records: list[LogRecord]) -> Event:
+    secret = draw(st.sampled_from((SECRET, SECRET[::-1])))
+    return erased(**_who(draw, records), **_call(draw), secret=secret)  # type: ignore[arg-type]
 
 
 def _ask(draw: DrawFn, records: list[LogRecord]) -> Event:
@@ -338,6 +353,7 @@ def _definition(
         interval_s=draw(st.sampled_from((0, 15))),
         channels=draw(st.sampled_from(CHANNELS)),
         unknown_recipients=draw(st.sampled_from((*[UnknownRecipients.CREATE] * 4, "REJECT"))),
+        hourly_cap=draw(st.sampled_from((0, 0, 1, 2))),
         state=state,
         origin=Origin.REQUEST if home else Origin.COPY,
         revision=0 if home else revision,

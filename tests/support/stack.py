@@ -81,10 +81,10 @@ class Mailing:
         return {"orgid": ORG, "mid": self.mid}
 
     def call(
-        self, body: bytes | str, *, verb: str = "PUT", path: str = TRIGGER_PATH
+        self, body: bytes | str, *, verb: str = "PUT", path: str = TRIGGER_PATH, prefer: str = ""
     ) -> httpx.Response:
         """Make one trigger call."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"} | ({"Prefer": prefer} if prefer else {})
         return self.stack.http.request(
             verb, path, params=self.params, content=body, headers=headers
         )

@@ -28,6 +28,7 @@ COMMANDS = [
     "recipients show",
     "recipients unsubscribe",
     "recipients resubscribe",
+    "recipients erase",
     "topics create",
     "topics check",
     "credentials",

@@ -10,7 +10,17 @@ from schemas.contexts import LITERAL_BYTES, comparable
 from schemas.ids import rid_of
 from schemas.records import DedupPolicy, MailingPhase, Origin, UnknownRecipients
 from schemas.topics import MAX_DRY_RUN_ENTRIES, MAX_EVENT_BYTES
-from tests.support.events import Event, defined, invoked, log_of, switched, tried, triggered
+from tests.support.events import (
+    START_MS,
+    Event,
+    defined,
+    erased,
+    invoked,
+    log_of,
+    switched,
+    tried,
+    triggered,
+)
 from tests.support.folding import HOME, Partition, at_home
 from tests.support.logs import HOMES
 
@@ -91,6 +101,42 @@ def test_who_would_be_created_is_not_taken_for_another() -> None:
 def test_what_was_cut_makes_no_duplicate() -> None:
     partition = after(triggered(email=ANNA), invoked())
     assert ask(partition, {"email": ANNA}) == [(ANNAS, "KNOWN")]
+
+
+def test_who_was_erased_would_come_back_with_the_same_id_and_has_not_by_asking() -> None:
+    partition = after(triggered(email=ANNA), erased(email=ANNA))
+    entries = ({"rid": ANNAS}, {"email": ANNA}, {"email": ANNA}, {"rid": ANNAS, "context": b"2"})
+    for _ in range(2):
+        assert ask(partition, *entries) == [
+            (0, "UNKNOWN_RECIPIENT"),
+            (ANNAS, "CREATED"),
+            (ANNAS, "DUPLICATE"),
+            (ANNAS, "KNOWN"),
+        ]
+
+
+def test_who_had_unsubscribed_and_was_erased_would_be_suppressed() -> None:
+    partition = after(triggered(email=ANNA, status=0), erased(email=ANNA))
+    assert ask(partition, {"email": ANNA, "status": 1}) == [(ANNAS, "SUPPRESSED")]
+
+
+def test_what_a_cap_allows_counts_with_what_the_call_itself_would_add() -> None:
+    partition = after(defined(hourly_cap=2), triggered(email=ANNA))
+    one, two = {"context": b"1"}, {"context": b"2"}
+    anna = {"rid": rid_of(2, HOME)} | one
+    entries = (anna, {"email": ANNA} | two, {"email": BERTA}, {"email": BERTA})
+    # Who only asks takes nothing of it away.
+    for _ in range(3):
+        told = ask(partition, *entries, {"email": BERTA} | one, {"email": BERTA} | two)
+        assert [outcome for _, outcome in told] == [
+            "KNOWN",
+            "SUPPRESSED",
+            "CREATED",
+            "DUPLICATE",
+            "KNOWN",
+            "SUPPRESSED",
+        ]
+    assert list(partition.state.caps.times.values()) == [[START_MS + 2000]]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.history.clients import judged, read_answer
+from tests.history.told import judged, read_answer
 
 
 def _problem(status: int, **members: object) -> bytes:

@@ -13,7 +13,7 @@ from schemas.records import DedupPolicy, Origin
 from streams.verify.life import Life, NotThere, life_of
 from streams.verify.reading import LOG, SENDS
 from tests.support.contents import RECORDS, World
-from tests.support.events import defined, invoked, tried, triggered
+from tests.support.events import START_MS, defined, erased, invoked, tried, triggered
 from tests.support.folding import HOME, at_home
 
 ADA, EVE = at_home("ada@example.com", "eve@example.com")
@@ -170,3 +170,28 @@ def test_lines_have_nothing_personal_unless_that_is_asked_for() -> None:
 )
 def test_a_masked_address_is_known_to_its_owner_alone(email: str, masked: str) -> None:
     assert masked_address(email) == masked
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_who_was_erased_has_a_life_without_an_address(*, gone: bool) -> None:
+    rid = rid_of(1, HOME)
+    world = World().log(defined(), triggered(email=ADA))
+    world.log(erased(rid=rid, request_id="forget"), partition=HOME).work()
+    if gone:
+        world.contents.begins[LOG, HOME] = 2
+    ada = life(world, 1)
+    assert (ada.orgid, ada.email, ada.status, ada.erased) == (2, "", 1, START_MS + 2)
+    assert told(ada)[-1] == ("erased", LOG, 2)
+    assert facts(ada, "request_id")[-1] == "forget"
+    assert ada.waiting == []
+    (who, *_) = lines(ada, personal=True)
+    assert "erased at " in who
+    assert "@" not in who
+
+
+def test_who_came_back_has_the_life_of_before_and_after() -> None:
+    events = (defined(), triggered(email=ADA), erased(email=ADA), triggered(email=ADA))
+    ada = life(World().log(*events).work(), 1)
+    assert (ada.email, ada.erased) == (ADA, None)
+    assert [what for what, _, _ in told(ada)] == ["triggered", "erased", "triggered"]
+    assert facts(ada, "outcome") == ["CREATED", None, "CREATED"]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from schemas.calls import call_key
+from schemas.partition import partition_for
 from schemas.records import Status
 from streams.core.changelog import META_KEY
+from streams.core.partition import PartitionState
+from streams.core.restore import Restore
 from streams.store import rocksdb
 from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
 from streams.store.rocksdb import RocksRecipients
@@ -24,6 +29,8 @@ from tests.suites.recipient_table import (
     recipient,
     settle,
 )
+from tests.support.events import begun, defined, log_of, once, triggered
+from tests.support.folding import HOME, PARTITIONS, TOPIC_ID, Partition, at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +100,29 @@ def test_what_was_kept_is_there_when_it_is_opened_again(table: RocksRecipients, 
     again.close()
 
 
+def test_a_call_made_again_after_a_restart_is_known_and_counts_once(
+    table: RocksRecipients, path: Path
+) -> None:
+    key = next(k for k in map(str, count()) if partition_for(call_key(2, 1, k), PARTITIONS) == HOME)
+    (email,) = at_home("a@b.org")
+    calls = [begun(key=key), once(triggered(email=email))]
+    before = Partition(PartitionState(HOME, PARTITIONS, table))
+    effects = before.step(log_of([defined(), *calls]))
+    table.keep(effects.state, 0)
+    before.fold.commit()
+    before.output.take(effects)
+    table.close()
+
+    state = PartitionState(HOME, PARTITIONS, RocksRecipients(path, CHANGELOG))
+    Restore(state).finish(0)
+    again = Partition(state).run(log_of(calls, start=3))
+    state.recipients.close()  # type: ignore[attr-defined]
+
+    assert again.output.answers[0][1]["outcome"] == "KNOWN"
+    assert again.outcomes() == before.outcomes()
+    assert state.mailings[2, 1].triggered == 1
+
+
 def test_who_was_changed_is_so_when_it_is_opened_again(table: RocksRecipients, path: Path) -> None:
     unsubscribed = recipient(1024, Status.UNSUBSCRIBED)
     load(table, (ANN, recipient(1024)), (BOB, recipient(2048)))
@@ -131,6 +161,53 @@ def test_rids_are_found_whatever_transactions_and_files_they_came_in(
         assert [table.key_of(rid) for rid in known] == [people[rid] for rid in known]
         assert not any(table.key_of(rid + 1024) for rid in known)
     table.close()
+
+
+@pytest.mark.parametrize("written_out_after", [1, 10_000])
+def test_who_was_removed_is_nobody_when_it_is_opened_again(
+    table: RocksRecipients, path: Path, monkeypatch: pytest.MonkeyPatch, written_out_after: int
+) -> None:
+    monkeypatch.setattr(rocksdb, "_GATHERED", written_out_after)
+    people = {rid: b"2:%d@b.org" % rid for rid in range(1024, 1024 * 200, 1024)}
+    load(table, *((people[rid], recipient(rid)) for rid in list(people)[:50]))
+    for rid in list(people)[50:]:
+        table.begin()
+        settle(table, put(table, people[rid], recipient(rid), rid))
+    gone, back = list(people)[10::20], list(people)[30::20]
+    for rid in {*gone, *back}:
+        table.begin()
+        table.remove(people[rid], rid)
+        settle(table)
+    for rid in back:
+        table.begin()
+        table.put_back(people[rid], recipient(rid), rid)
+        settle(table)
+    gone = sorted({*gone} - {*back})
+    table.close()
+    table = RocksRecipients(path, CHANGELOG)
+    left = {rid: None if rid in gone else key for rid, key in people.items()}
+    assert {rid: table.key_of(rid) for rid in people} == left
+    assert [rid for rid, key in people.items() if table.get(key) is None] == gone
+    table.begin()
+    new = 1024 * 200
+    settle(table, put(table, b"2:new@b.org", recipient(new), new))
+    assert {rid: table.key_of(rid) for rid in people} == left
+    table.close()
+
+
+def test_a_restart_finds_everything_that_a_state_has_in_memory(
+    table: RocksRecipients, path: Path
+) -> None:
+    """Calls with idempotency keys were forgotten: the same call counted twice after a restart."""
+    kept = {kind + b":1": kind for kind in (b"e", b"k", b"m", b"o", b"p")}
+    load(table)
+    table.begin()
+    table.keep([*kept.items(), (b"x:1", b"poison"), (META_KEY, b"meta")], 10)
+    table.commit()
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    assert dict(again.kept()) == kept | {META_KEY: b"meta"}
+    again.close()
 
 
 def test_a_load_that_was_cut_short_is_forgotten(table: RocksRecipients, path: Path) -> None:
@@ -264,3 +341,24 @@ def _read_all(path: Path) -> None:
         table.prefetch(MANY)
     finally:
         table.close()
+
+
+def test_calls_with_keys_and_caps_are_still_known_after_a_warm_restart(
+    table: RocksRecipients, path: Path
+) -> None:
+    (email,) = at_home("ann@b.org")
+    partition = Partition(PartitionState(HOME, PARTITIONS, table, topic_id=TOPIC_ID))
+    key = next(k for k in map(str, count()) if partition_for(call_key(2, 1, k), PARTITIONS) == HOME)
+    log = log_of([defined(hourly_cap=1), begun(key=key), once(triggered(email=email))])
+    effects = partition.step(log)
+    table.keep(effects.state, 9)
+    partition.fold.commit()
+    table.close()
+    again = RocksRecipients(path, CHANGELOG)
+    restored = PartitionState(HOME, PARTITIONS, again, topic_id=TOPIC_ID)
+    Restore(restored).finish(9)
+    again.close()
+    live = partition.state
+    assert (restored.calls.calls, restored.calls.answers) == (live.calls.calls, live.calls.answers)
+    assert live.calls.answers
+    assert restored.caps.times == live.caps.times != {}

@@ -11,7 +11,7 @@ from schemas.ids import rid_of
 from streams.verify.reading import ACKS, DEAD_LETTERS, LOG, SENDS, STATE, Raw
 from streams.verify.report import Kind
 from tests.support.contents import RECORDS, World
-from tests.support.events import CODEC, asked, defined, invoked, queried, triggered
+from tests.support.events import CODEC, asked, defined, erased, invoked, queried, triggered
 from tests.support.events import changed as changed_recipient
 from tests.support.folding import HOME, PARTITIONS, at_home
 
@@ -411,6 +411,72 @@ def test_what_is_done_to_a_recipient_that_changed_is_named(
     tamper: Callable[[Contents], None], found: dict[str, int]
 ) -> None:
     contents = changed_world(gone=False).contents
+    tamper(contents)
+    assert kinds(contents.recount()) == found
+
+
+def erased_world(begins: int = 0) -> World:
+    """Anna is erased and comes back, Berta is erased; the log *begins* at that offset."""
+    made = World().log(defined(interval_s=0), call(ANNA, 0), call(BERTA, 1)).work()
+    made.log(
+        erased(email=ANNA, index=1),
+        erased(rid=RIDS[BERTA], index=2),
+        call(ANNA, 2, smsContact="+4512345678"),
+        triggered(rid=RIDS[ANNA], request_id="by rid"),
+        triggered(rid=RIDS[BERTA], request_id="by rid", index=1),
+        asked(email=BERTA, index=3),
+        erased(email=BERTA, index=4),
+        partition=HOME,
+    )
+    made.work().log(invoked(), call(CARLA, 5)).work()
+    made.contents.begins[LOG, HOME] = begins
+    return made
+
+
+# Anna was there, or had been erased already; so had Berta at last.
+@pytest.mark.parametrize("begins", [0, 2, 3, 4, 5])
+def test_recipients_that_are_erased_have_no_breach_wherever_the_log_begins(begins: int) -> None:
+    report = erased_world(begins).contents.recount()
+    assert [breach.line() for breach in report.breaches] == []
+
+
+def lose_stub(contents: Contents) -> None:
+    """Take what is left of Berta out of the changelog."""
+    records = contents.records[STATE, HOME]
+    records[:] = [raw for raw in records if not _is_stub(raw)]
+
+
+def keep_other_stub(contents: Contents, **fields: object) -> None:
+    """Put other fields into what is left of Berta."""
+    records = contents.records[STATE, HOME]
+    (at,) = (at for at, raw in enumerate(records) if _is_stub(raw) and raw.value is not None)
+    edit(contents, STATE, HOME, at, lambda stub: stub.update(fields))
+
+
+def _is_stub(raw: Raw) -> bool:
+    return (raw.key or b"").startswith(b"e:") and raw.key != b"e:key"
+
+
+def keep_erased(contents: Contents) -> None:
+    """Let the changelog have Berta as she was created."""
+    records = contents.records[STATE, HOME]
+    batch = next(raw for raw in records if (raw.key or b"").startswith(b"b:"))
+    contents.add(STATE, HOME, batch.key, batch.value)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        pytest.param(lose_stub, {Kind.LOST: 1}, id="a stub lost"),
+        pytest.param(lambda made: keep_other_stub(made, status=0), {Kind.CHANGED: 1}, id="status"),
+        pytest.param(lambda made: keep_other_stub(made, rid=1024), {Kind.CHANGED: 1}, id="a rid"),
+        pytest.param(keep_erased, {Kind.UNEXPECTED: 1}, id="kept after all"),
+    ],
+)
+def test_what_is_done_to_who_was_erased_is_named(
+    tamper: Callable[[Contents], None], found: dict[str, int]
+) -> None:
+    contents = erased_world().contents
     tamper(contents)
     assert kinds(contents.recount()) == found
 
