@@ -18,14 +18,8 @@ from streams.verify.consequences import Dead
 from streams.verify.edge import By, Does, Step, Where, edge
 from streams.verify.erased import ErasedBefore
 from streams.verify.identities import home_of, same_person
-from streams.verify.model import (
-    API_TRIGGERED,
-    DEFINITION,
-    FOR_EVER,
-    Mailing,
-    Model,
-    digest,
-)
+from streams.verify.mailing import API_TRIGGERED, DEFINITION, FOR_EVER, Mailing
+from streams.verify.model import Model, digest
 from streams.verify.reading import STATE
 from streams.verify.report import Kind
 
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from streams.verify.changelog import Table
-    from streams.verify.model import MailingId
+    from streams.verify.mailing import MailingId
     from streams.verify.reading import Raw
     from streams.verify.records import Record, Records
     from streams.verify.report import Report

@@ -19,7 +19,8 @@ from streams.verify.report import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from streams.verify.model import MailingId, Model
+    from streams.verify.mailing import MailingId
+    from streams.verify.model import Model
     from streams.verify.people import Says
     from streams.verify.reading import Raw
     from streams.verify.records import Record, Records

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.verify.mailings import STEPS, TAKING, may_be
+from streams.verify.mailing import STEPS, TAKING, may_be
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence, Set

@@ -6,9 +6,8 @@ be fast: messages are whole at once and sent at their cut, whatever is not under
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import msgpack
 
@@ -19,78 +18,16 @@ from streams.verify.consequences import Ack, Dead, PersonAnswer, Send, Waits, ac
 from streams.verify.dry_run import comparable, foretold
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
-from streams.verify.mailings import TAKING, drained, may_be, takes_sms
+from streams.verify.mailing import API_TRIGGERED, DEFINITION, Mailing, may_be, shown_as, takes_sms
 from streams.verify.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
 
     from streams.verify.consequences import Out
+    from streams.verify.mailing import MailingId
     from streams.verify.people import Says
     from streams.verify.records import Record, Records
-
-# The last few depend on how far a drain is, which no log says.
-DRAINED = ("sent", "sms", "sms_only", "unreachable")
-ENTRIES = ("triggered", "created", "known", "duplicates", "suppressed", "rejected")
-COUNTERS = (*ENTRIES, *DRAINED)
-DEFINITION = ("name", "type", "dedup", "interval_s", "channels", "unknown_recipients", "hourly_cap")
-# What an answer shows of a mailing and the log decides, in the order it is compared.
-SHOWN = ("orgid", "mid", "revision", "state", *DEFINITION, "invocation", *ENTRIES)
-MailingId = tuple[int, int]
-API_TRIGGERED = "api-triggered"
-# An offset that no log reaches.
-FOR_EVER = 2**63
-
-
-@dataclass(slots=True)
-class Mailing:
-    """A mailing; *vague* while messages may wait in it that the log that is left does not have.
-
-    Where that log begins within its life, there are offsets up to which that says too little: up to
-    *doubted* how far the mailing is, up to *open* even whether it takes triggers, up to *guessed*
-    its definition. It is vague until it was cut after those; not *counted* when its counters began
-    before. Of those who *may_wait*, a message waits or not.
-    """
-
-    definition: dict[str, Any]
-    revision: int = 0
-    invocation: int = 0
-    vague: bool = False
-    doubted: int = -1
-    open: int = -1
-    guessed: int = -1
-    counted: bool = True
-    state: str = "ACTIVE"
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
-    queue: list[Waits] = field(default_factory=list)
-    rids: set[int] = field(default_factory=set)
-    pairs: set[bytes] = field(default_factory=set)
-    may_wait: set[int] = field(default_factory=set)
-
-    def take_back(self, rid: int) -> None:
-        """Forget the messages of who unsubscribes before their cut, but for their number."""
-        if self.vague:
-            # They may have been cut before.
-            self.queue = [m._replace(sure=m.sure and m.rid != rid) for m in self.queue]
-            return
-        self.counts["suppressed"] += sum(m.sure for m in self.queue if m.rid == rid)
-        self.queue = [message for message in self.queue if message.rid != rid]
-        self.rids.discard(rid)
-        self.may_wait.discard(rid)
-        self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
-
-    def take_sms_out(self, rid: int) -> None:
-        """Let no message say that SMS are welcome to who opted out before its cut."""
-        for at, message in enumerate(self.queue):
-            if message.rid == rid and message.says is not None:
-                muted = message._replace(says=(message.says[0], False), texted=False)
-                self.queue[at] = message._replace(says=None, sure=False) if self.vague else muted
-
-    def refusal(self) -> str | None:
-        """Return why no trigger is taken."""
-        if self.definition["type"] != API_TRIGGERED:
-            return "NOT_TRIGGERED"
-        return None if self.state in TAKING else "MAILING_CLOSED"
 
 
 def digest(fields: Record) -> bytes:
@@ -433,7 +370,7 @@ class Model:
         if event["origin"] == "TIMER":
             due = mailing is not None and event["invocation"] == mailing.invocation + 1
             if mailing and takes and due and mailing.state == "ACTIVE":
-                return [*_cut(mailing, offset)]
+                return [*mailing.cut(offset)]
             return []
         revision = self._revision(event, mailing)
         made = copies("MailingInvoked", event, revision or 0)
@@ -448,7 +385,7 @@ class Model:
         mailing.revision = revision
         sure = not mailing.vague and all(message.sure for message in mailing.queue)
         messages = len(mailing.queue)
-        cut = _cut(mailing, offset)
+        cut = mailing.cut(offset)
         return [*made, *answer(event, "DONE", revision, messages, sure=sure), *cut]
 
     def _MailingQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
@@ -492,31 +429,3 @@ class Model:
         if event["origin"] == "REQUEST":
             return known + 1
         return event["revision"] if event["revision"] > known else None
-
-
-def shown_as(orgid: int, mid: int, mailing: Mailing) -> tuple[Any, ...]:
-    """Return a mailing as an answer shows it, but for what is sent, which no log says."""
-    definition = (mailing.definition[name] for name in DEFINITION)
-    counts = (mailing.counts[name] for name in ENTRIES)
-    return (orgid, mid, mailing.revision, mailing.state, *definition, mailing.invocation, *counts)
-
-
-def _cut(mailing: Mailing, offset: int) -> list[Send]:
-    mailing.invocation += 1
-    certain = offset > max(mailing.doubted, mailing.guessed)
-    channels = mailing.definition["channels"] if certain else ["EMAIL", "SMS"]
-    cut, mailing.queue = mailing.queue, []
-    mailing.rids, mailing.pairs, mailing.may_wait = set(), set(), set()
-    if mailing.vague:
-        # Perhaps another cut took them along.
-        cut = [message._replace(sure=False) for message in cut]
-        mailing.vague = not certain
-    for message in cut:
-        for counter in drained(channels, texted=message.texted) if message.sure else ():
-            mailing.counts[counter] += 1
-    return [
-        Send(message.offset, message.rid, mailing.invocation, message.says, channel, message.sure)
-        for message in cut
-        for channel in channels
-        if channel == "EMAIL" or message.texted
-    ]

@@ -10,7 +10,8 @@ from streams.verify.report import Kind
 if TYPE_CHECKING:
     from streams.verify.changelog import Waiting
     from streams.verify.consequences import Send
-    from streams.verify.model import MailingId, Model
+    from streams.verify.mailing import MailingId
+    from streams.verify.model import Model
     from streams.verify.people import Says
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Records

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streams.verify.calls import Call
-from streams.verify.mailings import drained
-from streams.verify.model import COUNTERS, DEFINITION, FOR_EVER
+from streams.verify.mailing import COUNTERS, DEFINITION, FOR_EVER, drained
 from streams.verify.reading import LOG, STATE
 from streams.verify.report import Kind
 
 if TYPE_CHECKING:
     from streams.verify.changelog import Table, Waiting
-    from streams.verify.model import Mailing, MailingId, Model
+    from streams.verify.mailing import Mailing, MailingId
+    from streams.verify.model import Model
     from streams.verify.records import Record
     from streams.verify.report import Report
 

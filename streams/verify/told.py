@@ -12,7 +12,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer
-from streams.verify.model import SHOWN, digest
+from streams.verify.mailing import SHOWN
+from streams.verify.model import digest
 from streams.verify.reading import ACKS, LOG
 from streams.verify.report import Kind
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from schemas.records import Outcome
 from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer, Send
-from streams.verify.model import COUNTERS, SHOWN, Model
+from streams.verify.mailing import COUNTERS, SHOWN
+from streams.verify.model import Model
 from streams.verify.records import Records
 from tests.property.test_fold_properties import play
 from tests.support.folding import HOME, PARTITIONS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing, schema_text
 from schemas.ids import recipient_key, rid_of
 from schemas.records import RECIPIENT_TRIGGERED, Outcome
-from streams.verify.model import DRAINED
+from streams.verify.mailing import DRAINED
 from tests.support.events import CODEC, Event, defined, log_of, triggered
 from tests.support.folding import (
     HOME,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.topics import ACKS, DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer, Send
-from streams.verify.model import COUNTERS, Model
+from streams.verify.mailing import COUNTERS
+from streams.verify.model import Model
 from streams.verify.records import Records
 from streams.worker.stamp import Stamp
 from tests.simulation.consumer import LOG_TIME_MS

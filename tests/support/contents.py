@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas.partition import partition_for
 from schemas.records import DEAD_LETTER
@@ -164,3 +164,26 @@ class World:
         headers = {name: str(about).encode() for name, about in place.items()}
         value = CODEC.encode(DEAD_LETTER, place | rest)
         self.contents.add(DEAD_LETTERS, partition, letter.key, value, headers)
+
+
+def kinds(report: Report) -> dict[str, int]:
+    return dict(report.found)
+
+
+def edit(
+    contents: Contents, name: str, partition: int, at: int, change: Callable[[dict[str, Any]], None]
+) -> None:
+    """Change the fields of a record that lies *at* this place of its partition."""
+    records = contents.records[name, partition]
+    records[at] = changed(records[at], change)
+
+
+def changed(raw: Raw, change: Callable[[dict[str, Any]], None]) -> Raw:
+    name, record = RECORDS.read(raw.value)
+    change(record)
+    return raw._replace(value=CODEC.encode(name, record))
+
+
+def find(contents: Contents, name: str, partition: int, key: bytes) -> int:
+    records = contents.records[name, partition]
+    return max(at for at, raw in enumerate(records) if (raw.key or b"").startswith(key))

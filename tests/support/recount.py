@@ -11,7 +11,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicP
 from confluent_kafka.admin import OffsetSpec
 
 from streams.verify.identities import same_person
-from streams.verify.model import COUNTERS
+from streams.verify.mailing import COUNTERS
 from streams.verify.reading import ACKS, DEAD_LETTERS, LOG, SENDS, STATE, Raw, Topics
 from streams.verify.records import Records
 from streams.verify.recount import recount
