@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from streams.verify.consequences import Out
-    from streams.verify.model import Mailing, MailingId, Model
+    from streams.verify.mailing import Mailing, MailingId
+    from streams.verify.model import Model
     from streams.verify.records import Record
 
     Rule = Callable[[Model, int, bytes | None, Record], list[Out]]
