@@ -95,7 +95,9 @@ def ready(
     gone: list[str],
 ) -> None:
     """Let the mailing take triggers, unless it is closed or nothing is drawn; erase who is gone."""
-    events = [erased(ident[0], email=email) for email in gone]
+    events = []
+    for email in gone:
+        events += [triggered(*ident, email=email), erased(ident[0], email=email)]
     if dedup is not None:
         origin = Origin.REQUEST if HOMES[ident] == HOME else Origin.COPY
         policy = {"dedup": dedup, "hourly_cap": cap}

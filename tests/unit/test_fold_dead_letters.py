@@ -104,7 +104,7 @@ def test_a_length_written_longer_than_need_be_does_not_damage_the_recipient() ->
         ("streams.core.partition.PartitionState.open_batch", triggered(email=A, context=b"2")),
         ("streams.core.trigger.dedup_key", triggered(email=B)),
         ("streams.core.control.partition_for", defined(name="New")),
-        ("streams.core.control.asdict", queried(2, 1)),
+        ("streams.core.partition.Mailing.record", queried(2, 1)),
     ],
 )
 def test_an_event_on_which_the_fold_raises_leaves_no_trace_and_is_answered(
