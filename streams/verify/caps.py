@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from streams.verify.calls import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Container, MutableMapping
 
 Whose = tuple[int, int, int]
 """(orgid, mid, rid)"""
@@ -41,11 +41,12 @@ class Caps:
         self._taken[whose] = [*taken, (now, sure)]
 
     def differences(
-        self, found: Counter[tuple[int, ...]], *, begin: int, now: int
+        self, found: Counter[tuple[int, ...]], counted: Container[tuple[int, int]], now: int
     ) -> list[tuple[int, str]]:
         """Return (rid, what) of each (orgid, mid, rid, log time) that a changelog has otherwise.
 
-        Those before *begin* the log cannot know any more; those of two hours ago may be gone.
+        Of mailings that are not *counted* the log knows too little to say that there is too much;
+        what is two hours old may be gone.
         """
         left, told = Counter(found), []
         for whose, taken in self._taken.items():
@@ -54,7 +55,7 @@ class Caps:
                     left[*whose, time_ms] -= 1
                 elif sure and time_ms > now - HOUR:
                     told.append((whose[2], "a message does not count towards its mailing's cap"))
-        for (_, _, rid, time_ms), count in left.items():
-            if count and time_ms > max(begin, now - 2 * HOUR):
+        for (orgid, mid, rid, time_ms), count in left.items():
+            if count and (orgid, mid) in counted and time_ms > now - 2 * HOUR:
                 told.append((rid, "more counts towards a mailing's cap than was accepted"))
         return told

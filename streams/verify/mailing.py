@@ -61,15 +61,15 @@ class Mailing:
 
     def take_back(self, rid: int) -> None:
         """Forget the messages of who unsubscribes before their cut, but for their number."""
+        self.rids.discard(rid)
+        self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
         if self.vague:
             # They may have been cut before.
             self.queue = [m._replace(sure=m.sure and m.rid != rid) for m in self.queue]
             return
         self.counts["suppressed"] += sum(m.sure for m in self.queue if m.rid == rid)
         self.queue = [message for message in self.queue if message.rid != rid]
-        self.rids.discard(rid)
         self.may_wait.discard(rid)
-        self.pairs = {pair for pair in self.pairs if not pair.startswith(b"%d:" % rid)}
 
     def take_sms_out(self, rid: int) -> None:
         """Let no message say that SMS are welcome to who opted out before its cut."""

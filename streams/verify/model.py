@@ -250,8 +250,8 @@ class Model:
             mailing.may_wait.add(rid)
         else:
             mailing.counts[outcome.lower()] += 1
-        if cap:
-            self.caps.take(whose, self.now, sure=outcome is not None)
+        if cap or is_guessed:
+            self.caps.take(whose, self.now, sure=outcome is not None and not is_guessed)
         mailing.rids.add(rid)
         mailing.pairs.add(pair)
         says, texted = (None, True) if unclear else self.says(person, event)

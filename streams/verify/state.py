@@ -35,10 +35,9 @@ class StateCheck:
         self._recipients()
         self._erased()
         self._calls()
-        differences = self.model.caps.differences(
-            self.table.counting, begin=self.model.before.begin_ms, now=self.model.now
-        )
-        for rid, detail in differences:
+        counted = {ident for ident, mailing in self.model.mailings.items() if mailing.counted}
+        told = self.model.caps.differences(self.table.counting, counted, self.model.now)
+        for rid, detail in told:
             self._breach(Kind.COUNTER_MISMATCH, detail, rid=rid)
         open_messages, cut_messages = self._waiting()
         for ident in sorted(self.model.mailings.keys() | self.table.mailings.keys()):
