@@ -162,6 +162,20 @@ async def _some(recipients: Recipients) -> AsyncIterator[list[Recipient]]:
             yield some
 
 
+def each_of(call: TriggerCall, results: Mapping[int, Result]) -> list[BulkAnswer]:
+    """Return what became of each entry of a call; TriggerRejected when the mailing takes none."""
+    given = answer(call, results)
+    if given.errors and not given.ids:
+        raise TriggerRejected((), given.errors)
+    errors = {error.index: error for error in reversed(given.errors)}
+    return [
+        BulkAnswer(index, None, None, errors[index])
+        if index in errors
+        else BulkAnswer(index, given.ids[index], results[index][0])
+        for index in range(call.size)
+    ]
+
+
 def bulk_answers(answered: Answered[int]) -> list[BulkAnswer]:
     """Return a block's answers one by one, numbered as in the whole."""
     first = answered.block.about

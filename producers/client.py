@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from producers.bulk import BulkAnswer, blocks_of, bulk_answers, exchange_blocks
+from producers.bulk import BulkAnswer, blocks_of, bulk_answers, each_of, exchange_blocks
 from producers.contract.answers import answer
 from producers.contract.changes import Change, Who, change_of
 from producers.contract.entries import KnownEntry
@@ -22,6 +22,7 @@ from producers.control import (
     MailingView,
     PendingPage,
 )
+from producers.dry_run import DryRun
 from producers.errors import RecipientRefused, TriggerRejected, UnknownMailing
 from producers.events import NO_REPLY, EventWriter
 from producers.exchange import Exchange, unavailable
@@ -146,16 +147,18 @@ class TriggerClient:
         results = await self.submit(
             call, orgid=orgid, mid=mid, request_id=request_id, idempotency_key=idempotency_key
         )
-        given = answer(call, results)
-        if given.errors and not given.ids:
-            raise TriggerRejected((), given.errors)
-        errors = {error.index: error for error in reversed(given.errors)}
-        return [
-            BulkAnswer(index, None, None, errors[index])
-            if index in errors
-            else BulkAnswer(index, results[index][1], results[index][0])
-            for index in range(call.size)
-        ]
+        return each_of(call, results)
+
+    async def dry_run(
+        self, *, orgid: int, mid: int, recipients: Iterable[int | Mapping[str, object]]
+    ) -> list[BulkAnswer]:
+        """Return what `trigger_each` would, and change nothing; who would be new has no ID.
+
+        It is as of everything acknowledged before. TriggerRejected as there; ContractError when
+        more than 500 recipients cannot be judged apart from each other.
+        """
+        call = read_recipients(recipients)
+        return each_of(call, await self.submit_dry_run(call, orgid=orgid, mid=mid))
 
     async def submit(
         self,
@@ -175,13 +178,7 @@ class TriggerClient:
         """
         begun = await self._begun(call, orgid, mid, idempotency_key)
         waiting = await self._submit(call, orgid, mid, self._checked(request_id, orgid), begun)
-        answers = waiting.answers
-        if answers and not any(map(self._has_a_home, call.entries)):
-            # No event went out, so nobody has looked at the mailing, which comes first.
-            refusal = await self._refusal_of(orgid, mid)
-            if refusal is not None:
-                return dict.fromkeys(answers, (refusal, 0))
-        return answers
+        return await self._mailing_first(waiting.answers, call, orgid, mid)
 
     async def trigger_many(
         self, *, orgid: int, mid: int, recipients: Recipients, request_id: str | None = None
@@ -352,6 +349,12 @@ class TriggerClient:
         _one_of(rid, email)
         return await self._recipients.erase(orgid, Who(rid, email))
 
+    async def submit_dry_run(self, call: TriggerCall, *, orgid: int, mid: int) -> dict[int, Result]:
+        """Return what `submit` would, with rid 0 for who would be new."""
+        with self.in_flight.holding(call.entries):
+            results = await DryRun(self._exchange, orgid, mid).run(call)
+        return await self._mailing_first(results, call, orgid, mid)
+
     # What a bridge needs beside, to answer later.
 
     def place(self, orgid: int) -> AnswerPlace:
@@ -406,6 +409,16 @@ class TriggerClient:
             not isinstance(entry, KnownEntry)
             or partition_of_rid(entry.rid) < self._exchange.partitions
         )
+
+    async def _mailing_first(
+        self, results: dict[int, Result], call: TriggerCall, orgid: int, mid: int
+    ) -> dict[int, Result]:
+        """Return *results*, or the mailing's refusal where no event has asked for it."""
+        if results and not any(map(self._has_a_home, call.entries)):
+            refusal = await self._refusal_of(orgid, mid)
+            if refusal is not None:
+                return dict.fromkeys(results, (refusal, 0))
+        return results
 
     async def _refusal_of(self, orgid: int, mid: int) -> Outcome | None:
         """Return why a mailing takes no triggers; None when it does."""

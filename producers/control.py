@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from producers.exchange import Exchange
+    from producers.log import Event
 
 Answer = dict[str, Any]  # a MailingAnswer or PendingAnswer record
 
@@ -299,7 +300,7 @@ class Control:
             "request_id": request_id,
             "reply_partition": exchange.reply_partition,
         }
-        batches = []
+        batches: list[tuple[int, list[Event]]] = []
         for partition in to:
             value = exchange.codec.encode(name, {**shared, "index": partition})
             batches.append((partition, [(key, value)]))

@@ -28,7 +28,7 @@ CLOSE_S = 5.0
 QUEUE_EVENTS = 4 * MAX_ENTRIES
 QUEUE_KIB = 512 * 1024
 
-Event = tuple[bytes, bytes]  # key and value
+Event = tuple[bytes | None, bytes]  # key and value
 
 
 # With these the event certainly did not reach the log.

@@ -17,6 +17,7 @@ from schemas.framing import schema_text
 from schemas.records import (
     ACKNOWLEDGEMENT,
     CALL_ANSWER,
+    DRY_RUN_ANSWER,
     MAILING_ANSWER,
     PENDING_ANSWER,
     RECIPIENT_ANSWER,
@@ -39,6 +40,7 @@ POLL_S = 0.1
 MAX_RECORDS = 500
 
 _OUTCOMES = {outcome.name: outcome for outcome in Outcome}
+_ANSWERS = {MAILING_ANSWER, PENDING_ANSWER, RECIPIENT_ANSWER, CALL_ANSWER, DRY_RUN_ANSWER}
 
 
 class Replies:
@@ -174,6 +176,6 @@ def answers_in(wire: Wire, value: bytes | None) -> list[Answered]:
             )
             for call in record["calls"]
         ]
-    if name in {MAILING_ANSWER, PENDING_ANSWER, RECIPIENT_ANSWER, CALL_ANSWER}:
+    if name in _ANSWERS:
         return [(record["request_id"], [(record["index"], record)])]
     return []

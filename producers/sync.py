@@ -99,6 +99,12 @@ class SyncTriggerClient:
             )
         )
 
+    def dry_run(
+        self, *, orgid: int, mid: int, recipients: Iterable[int | Mapping[str, object]]
+    ) -> list[BulkAnswer]:
+        """See `TriggerClient.dry_run`."""
+        return self._run(self._client.dry_run(orgid=orgid, mid=mid, recipients=recipients))
+
     def submit(
         self,
         call: TriggerCall,

@@ -36,6 +36,8 @@ PENDING_QUERIED: Final = "PendingQueried"
 PENDING_ANSWER: Final = "PendingAnswer"
 MAILING_STATISTICS: Final = "MailingStatistics"
 CAP_STATE: Final = "CapState"
+DRY_RUN_QUERIED: Final = "DryRunQueried"
+DRY_RUN_ANSWER: Final = "DryRunAnswer"
 
 NAMES: Final = (
     RECIPIENT_TRIGGERED,
@@ -69,6 +71,8 @@ NAMES: Final = (
     ERASED_RECIPIENT,
     STUB_KEY,
     CAP_STATE,
+    DRY_RUN_QUERIED,
+    DRY_RUN_ANSWER,
 )
 
 API_TRIGGERED: Final = "api-triggered"
@@ -131,6 +135,13 @@ class CallOutcome(IntEnum):
     OTHER_CALL = 2
     TOO_MANY = 3
     FAILED = 4
+
+
+class DryRunOutcome(IntEnum):
+    """What became of a question what would become of entries."""
+
+    DONE = 0
+    FAILED = 1
 
 
 class Origin(StrEnum):

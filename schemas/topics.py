@@ -30,6 +30,8 @@ MAX_ENTRIES = 100_000
 MAX_BODY_BYTES = 32 * MIB
 MAX_REQUEST_ID_CHARS = 64
 MAX_PAGE = 1000
+# Of one event: folded in some milliseconds, and of any content below MAX_EVENT_BYTES.
+MAX_DRY_RUN_ENTRIES: Final = 500
 
 # Above MAX_EVENT_BYTES, so that an oversized event of a foreign producer becomes a dead letter
 # rather than that producer's riddle.

@@ -36,6 +36,8 @@ class Told:
     answer: TriggerAnswer
     receipt: Receipt | None = None
     """Of a call whose answer is not complete: under what it can be asked for later."""
+    dry_run: bool = False
+    """Nothing was done, so all there is to tell is what would become of each entry."""
 
 
 def response_to(told: Told, answer_format: AnswerFormat, preferences: Preferences) -> Response:
@@ -43,12 +45,11 @@ def response_to(told: Told, answer_format: AnswerFormat, preferences: Preference
     given = told.answer
     if given.status != 200:
         raise _problem(told, preferences)
-    if preferences.outcomes:
-        rows = outcomes_of(told.call, told.results, given)
-        body, headers = write_outcomes(rows, answer_format), _OUTCOMES_APPLIED
+    headers = _OUTCOMES_APPLIED if preferences.outcomes else None
+    if preferences.outcomes or told.dry_run:
+        body = write_outcomes(outcomes_of(told.call, told.results, given), answer_format)
     else:
-        ids = [rid for rid in given.ids if rid is not None]
-        body, headers = write_ids(ids, answer_format), None
+        body = write_ids([rid for rid in given.ids if rid is not None], answer_format)
     return Response(body, headers=headers, media_type=answer_format.media_type)
 
 
@@ -95,8 +96,9 @@ def _problem(told: Told, preferences: Preferences) -> Problem:
         detail = f"{refused} of {size} recipients refused; {first.index}:{field} {first.detail}"
     headers: dict[str, str] = {}
     members: dict[str, object] = {"ids": given.ids, "errors": given.errors}
-    if preferences.outcomes:
+    if preferences.outcomes or told.dry_run:
         members["outcomes"] = outcomes_of(told.call, told.results, given)
+    if preferences.outcomes:
         headers |= _OUTCOMES_APPLIED
     if told.receipt is not None:
         members["location"] = headers["Location"] = location_of(told.receipt)

@@ -21,6 +21,8 @@ from producers.contract.recipients import read_call
 from schemas.topics import KIB
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
     from producers.bridge.ports import Client
     from producers.bridge.readiness import Readiness
     from producers.contract.entries import TriggerCall
+    from producers.contract.formats import AnswerFormat
+    from producers.contract.preferences import Preferences
     from producers.contract.receipts import AnswerPlace, Receipt
+    from schemas.records import Outcome
 
 # Longer bodies are read in a thread, one at a time: it holds back the loop for a few milliseconds
 # now and then (the interpreter's switch interval) rather than for as long as the body takes.
@@ -66,6 +71,9 @@ class Trigger:
                 body = await read_body(request, ticket, self._admission.limits)
                 call = await self._read(body, content_type)
                 ticket.take_entries(call.size)
+                if parameters.dry_run:
+                    told = await self._dry_run(call, orgid, mid)
+                    return await self._response(told, parameters.format, preferences)
                 place = self._client.place(orgid)
                 if preferences.respond_async:
                     receipt = self._client.receipt(call, place)
@@ -81,11 +89,16 @@ class Trigger:
             raise
         added = sum(rid is not None for rid in told.answer.ids)
         self._metrics.entries(added, call.size - added)
-        if preferences.outcomes and call.size > IN_PLACE_ENTRIES:
+        return await self._response(told, parameters.format, preferences)
+
+    async def _response(
+        self, told: Told, answer_format: AnswerFormat, preferences: Preferences
+    ) -> Response:
+        if (preferences.outcomes or told.dry_run) and told.call.size > IN_PLACE_ENTRIES:
             return await asyncio.get_running_loop().run_in_executor(
-                self._reader, response_to, told, parameters.format, preferences
+                self._reader, response_to, told, answer_format, preferences
             )
-        return response_to(told, parameters.format, preferences)
+        return response_to(told, answer_format, preferences)
 
     def _later(self, call: TriggerCall, receipt: Receipt) -> Response:
         self._metrics.entries(0, receipt.size - receipt.expected)
@@ -114,6 +127,14 @@ class Trigger:
             self._readiness.answered()
             return Told(call, results, given)
         return Told(call, results, given, self._client.receipt(call, place))
+
+    async def _dry_run(self, call: TriggerCall, orgid: int, mid: int) -> Told:
+        results: Mapping[int, tuple[Outcome, int]] = {}
+        if call.entries:
+            results = await self._client.submit_dry_run(call, orgid=orgid, mid=mid)
+        else:
+            await self._client.mailing(orgid, mid)
+        return Told(call, results, answer(call, results), dry_run=True)
 
     def close(self) -> None:
         """Let the reading thread end."""

@@ -81,7 +81,8 @@ def answer(call: TriggerCall, results: Mapping[int, tuple[Outcome, int]]) -> Tri
         outcome, rid = result
         if outcome <= Outcome.SUPPRESSED:  # `outcome.accepted`, without 10,000 property calls
             added = True
-            ids[index] = rid
+            # 0: of a dry run, who would be new.
+            ids[index] = rid or None
             continue
         status = 422
         if outcome in _OF_THE_MAILING:
@@ -137,7 +138,7 @@ def outcomes_of(
         if code is None:
             outcome, rid = results[index]
             reason = UNSUBSCRIBED if outcome is Outcome.SUPPRESSED else None
-            rows.append(EntryOutcome(index, rid, _NAMES[outcome], reason))
+            rows.append(EntryOutcome(index, rid or None, _NAMES[outcome], reason))
         else:
             late = code == Code.NOT_ACKNOWLEDGED
             rows.append(EntryOutcome(index, None, "unacknowledged" if late else "rejected", code))

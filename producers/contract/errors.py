@@ -26,6 +26,7 @@ class Code(StrEnum):
     # The call is too much (413) or of another kind (415)
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     TOO_MANY_ENTRIES = "TOO_MANY_ENTRIES"
+    DRY_RUN_TOO_LARGE = "DRY_RUN_TOO_LARGE"  # too many may be one recipient
     UNSUPPORTED_TYPE = "UNSUPPORTED_TYPE"
     UNSUPPORTED_CHARSET = "UNSUPPORTED_CHARSET"
     # The mailing takes none (404, 409, 409)

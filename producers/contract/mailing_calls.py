@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from producers.contract.errors import Code, ContractError
-from producers.contract.parameters import given_in, id_of
+from producers.contract.parameters import flag_in, given_in, id_of
 from schemas.topics import MAX_PAGE, MAX_PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_MIDS = 100
-_FLAGS = {"true": True, "false": False}
 _LIMIT = re.compile("0*[1-9][0-9]{0,3}")
 _PLACE = re.compile("([0-9]{1,4}):([0-9]{1,16})")
 FIRST = (0, -1)
@@ -51,9 +50,7 @@ def read_suspend(query: str) -> SuspendCall:
     """Return what the raw *query* says, or raise ContractError (400)."""
     given = given_in(query, {"orgid", "mid", "suspend"})
     orgid, mid = id_of(given, "orgid"), id_of(given, "mid")
-    suspend = _FLAGS.get(_present(given, "suspend"))
-    if suspend is None:
-        raise ContractError(400, Code.INVALID_PARAMETER, "suspend is true or false")
+    suspend = flag_in(_present(given, "suspend"), "suspend")
     return SuspendCall(orgid, mid, suspend)
 
 

@@ -28,6 +28,7 @@ class CallParameters:
     orgid: int
     mid: int
     format: AnswerFormat
+    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,12 @@ def read_parameters(query: str, *, suffix: str | None = None) -> CallParameters:
 
     *suffix* is what follows the dot of the path (`json`, `xml`, `csv`), if anything.
     """
-    given = given_in(query, {"orgid", "mid", "format"})
+    given = given_in(query, {"orgid", "mid", "format", "dryrun"})
     return CallParameters(
-        orgid=id_of(given, "orgid"), mid=id_of(given, "mid"), format=format_of(given, suffix)
+        orgid=id_of(given, "orgid"),
+        mid=id_of(given, "mid"),
+        format=format_of(given, suffix),
+        dry_run=flag_in(given.get("dryrun", "false"), "dryrun"),
     )
 
 
@@ -100,6 +104,13 @@ def id_of(given: Mapping[str, str], name: str) -> int:
         detail = f"{name} is a whole number from 1 to {MAX_ID}"
         raise ContractError(400, Code.INVALID_PARAMETER, detail)
     return int(digits[-16:])
+
+
+def flag_in(text: str, name: str) -> bool:
+    """Return what *text* says, the value of the parameter *name*."""
+    if text not in {"true", "false"}:
+        raise ContractError(400, Code.INVALID_PARAMETER, f"{name} is true or false")
+    return text == "true"
 
 
 def _email(given: dict[str, str]) -> str | None:

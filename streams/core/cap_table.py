@@ -74,12 +74,16 @@ class CapTable:
 
     def is_full(self, whose: bytes, cap: int, log_time_ms: int) -> bool:
         """Whether *cap* messages count in the hour before an event of that log time."""
-        times = self.times.get(whose)
-        if times is None or len(times) < cap:
+        times = self.times_of(whose)
+        if len(times) < cap:
             return False
         # A clock that went back leaves times of the future, and they count as well.
         since = max(log_time_ms, 0) - COUNTS_MS
         return sum([time_ms > since for time_ms in times]) >= cap
+
+    def times_of(self, whose: bytes) -> list[int]:
+        """Return the log times of messages that count, or did of late."""
+        return self.times.get(whose, [])
 
     def add(self, offset: int, whose: bytes, log_time_ms: int) -> None:
         """Count the message of the event at *offset*."""

@@ -9,6 +9,7 @@ from schemas.errors import BadRecord
 from schemas.framing import CONFLUENT_BYTES, SINGLE_OBJECT_BYTES, Framing, Writer, schema_text
 from schemas.records import (
     CALL_BEGUN,
+    DRY_RUN_QUERIED,
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
@@ -21,7 +22,12 @@ from schemas.records import (
     TRIGGERED_ONCE,
     Status,
 )
-from schemas.topics import ACK_PARTITIONS, MAX_EVENT_BYTES, MAX_REQUEST_ID_CHARS
+from schemas.topics import (
+    ACK_PARTITIONS,
+    MAX_DRY_RUN_ENTRIES,
+    MAX_EVENT_BYTES,
+    MAX_REQUEST_ID_CHARS,
+)
 from schemas.varint import decode_long, decode_text, span_of
 from streams.core.heads import Head, profile_is_sound, read_head
 from streams.core.messages import check_profile
@@ -128,6 +134,8 @@ class EventReader:
             _check_recipient(fields["rid"], status, fields["email"])
             if len(fields.get("secret", bytes(_SECRET_BYTES))) != _SECRET_BYTES:
                 raise BadRecord("BAD_FIELD", f"a secret has {_SECRET_BYTES} bytes")
+        elif writer.name == DRY_RUN_QUERIED:
+            _check_dry_run(fields)
         elif writer.name not in _OF_A_MAILING:
             raise BadRecord("NOT_AN_EVENT", f"a {writer.name} does not belong on this topic")
         _check_call(fields["orgid"], fields["index"], fields["reply_partition"])
@@ -164,6 +172,17 @@ class EventReader:
         if not profile_is_sound(value, at):
             check_profile(value, at)
         return Trigger(head, value, value[stored_at:])
+
+
+def _check_dry_run(fields: Record) -> None:
+    if fields["mid"] < 1:
+        raise BadRecord("BAD_FIELD", "mid is out of range")
+    if len(fields["entries"]) > MAX_DRY_RUN_ENTRIES:
+        raise BadRecord("TOO_MANY", f"at most {MAX_DRY_RUN_ENTRIES} entries an event")
+    for entry in fields["entries"]:
+        if not 0 <= entry["index"] <= _MAX_INT:
+            raise BadRecord("BAD_FIELD", "index is out of range")
+        _check_recipient(entry["rid"], entry["status"], entry["email"])
 
 
 def _check_recipient(rid: int, status: int, email: str) -> None:

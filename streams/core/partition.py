@@ -206,6 +206,11 @@ class PartitionState:
             self.open_queue(queue_id).batches[offset] = batch
         return batch
 
+    def is_pending(self, queue_id: QueueId, same: object) -> bool:
+        """Whether a message with this dedup key waits in an open queue."""
+        queue = self.queues.get(queue_id)
+        return queue is not None and same in queue.seen
+
     def take_batch(self, queue_id: QueueId) -> tuple[Batch, bool]:
         """Take a queue's oldest batch; an emptied queue is forgotten.
 

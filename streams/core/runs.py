@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from librt.strings import BytesWriter
 
+from schemas.contexts import LITERAL_BYTES
 from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.ids import rid_key, rid_of
 from schemas.partition import partition_for
@@ -27,7 +28,7 @@ from schemas.records import (
 from schemas.topics import ACK_PARTITIONS
 from schemas.varint import decode_long, encode_long, write_size
 from streams.core.changelog import RECIPIENT_FRAME
-from streams.core.dedup import LITERAL_BYTES, dedup_key
+from streams.core.dedup import dedup_key
 from streams.core.errors import StateError
 from streams.core.heads import is_plain, profile_ends
 from streams.core.phases import TAKES_TRIGGERS

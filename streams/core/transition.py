@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
 from schemas.errors import UnknownFraming, WireError
-from schemas.records import ACKNOWLEDGEMENT, CALL_BEGUN, RECIPIENT_SEND, Outcome
+from schemas.records import (
+    ACKNOWLEDGEMENT,
+    CALL_BEGUN,
+    DRY_RUN_QUERIED,
+    RECIPIENT_SEND,
+    Outcome,
+)
 from streams.core.calls import CallFold
 from streams.core.changelog import dedup_keys, poison_state, seal
 from streams.core.control import ControlFold
 from streams.core.drain import drain
+from streams.core.dry_run import DryRunFold
 from streams.core.effects import DeadLetter, Effects
 from streams.core.errors import StateError
 from streams.core.events import Control, EventReader, Once, Trigger
@@ -45,6 +52,7 @@ class Fold:
         self._control = ControlFold(state, self._codec)
         self._recipients = RecipientFold(state, self._codec)
         self._calls = CallFold(state, self._codec)
+        self._dry_runs = DryRunFold(state, self._codec)
 
     def learn_framing(self) -> None:
         """Look at the framing again, after it learnt a schema."""
@@ -86,6 +94,8 @@ class Fold:
                     self._recipients.apply(event.name, event.fields, key, log_time_ms, effects)
                 elif event.name == CALL_BEGUN:
                     self._calls.begin(event.fields, key, (offset, log_time_ms), effects)
+                elif event.name == DRY_RUN_QUERIED:
+                    self._dry_runs.apply(event.fields, log_time_ms, effects)
                 else:
                     self._control.apply(event.name, event.fields, (offset, log_time_ms), effects)
             except UnknownFraming as exc:
@@ -136,6 +146,8 @@ class Fold:
             acknowledge(effects, event.trigger, Outcome.FAILED)
         elif event is not None and event.name == CALL_BEGUN:
             self._calls.fail(event.fields, effects)
+        elif event is not None and event.name == DRY_RUN_QUERIED:
+            self._dry_runs.fail(event.fields, effects)
         elif event is not None:
             fold = self._recipients if event.of_a_recipient else self._control
             fold.fail(event.fields, effects)

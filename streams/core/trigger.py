@@ -152,10 +152,9 @@ def _add(
     rid, status = head_of(found)
     rid_bytes = encode_long(rid)
     same = dedup_key(mailing.dedup, rid_bytes, trigger.head.context)
-    queue = state.queues.get(mailing.queue_id)
     state.touch(mailing)
     # A duplicate adds nothing that a cap could keep away: it is told so, however often it comes.
-    if status != _UNSUBSCRIBED and queue is not None and same in queue.seen:
+    if status != _UNSUBSCRIBED and state.is_pending(mailing.queue_id, same):
         mailing.duplicates += 1
         outcome = Outcome.DUPLICATE
     elif status == _UNSUBSCRIBED or _is_full(state, mailing, rid_bytes, at[1]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from typing import TYPE_CHECKING
 
 from streams.verify.calls import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, MutableMapping
 
 Whose = tuple[int, int, int]
 """(orgid, mid, rid)"""
@@ -18,7 +18,13 @@ class Caps:
     """Messages of mailings with a cap: their log times, and whether they are sure to be there."""
 
     def __init__(self) -> None:
-        self._taken: dict[Whose, list[tuple[int, bool]]] = {}
+        self._taken: MutableMapping[Whose, list[tuple[int, bool]]] = {}
+
+    def above(self) -> Caps:
+        """Return caps that have these messages, and keep for themselves what they take."""
+        caps = Caps()
+        caps._taken = ChainMap({}, self._taken)
+        return caps
 
     def full(self, whose: Whose, cap: int, now: int) -> bool | None:
         """Whether the hour before *now* has *cap* messages; None: what is left does not say."""

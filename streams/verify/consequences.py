@@ -61,7 +61,8 @@ class PersonAnswer(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A control or query event's answer; *shown* are mailings, or (offset, rid) of who waits.
+    """A control or query event's answer; *shown* are mailings, or (offset, rid) of who waits,
+    or (index, rid, outcome) of a dry run's entries.
 
     A call's beginning is answered with its number and its time in *revision* and *messages*.
     """

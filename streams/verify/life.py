@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _TRIGGERED = "RecipientTriggered"
 _ERASED = "RecipientErased"
+# Of others they decide nothing.
+_PASSED_OVER = frozenset({_TRIGGERED, "DryRunQueried"})
 # Of an event, besides what it says of a person.
 _ABOUT = frozenset({"orgid", "mid", "request_id", "index", "status", "origin"})
 _NOT_PERSONAL = _ABOUT | {"reply_partition", "rid", "secret"}
@@ -179,7 +181,7 @@ class _Teller:
 
     def _meet(self, raw: Raw) -> None:
         is_ours = raw.key in self._keys
-        if not is_ours and self._records.name_of(raw.value) == _TRIGGERED:
+        if not is_ours and self._records.name_of(raw.value) in _PASSED_OVER:
             return
         reason = self._aside.get(raw.offset)
         outs = self._model.meet(*raw[1:5], aside=reason in ASIDE)

@@ -15,13 +15,14 @@ from streams.verify.before import Before
 from streams.verify.calls import HOUR, Call, Calls
 from streams.verify.caps import Caps
 from streams.verify.consequences import Ack, Dead, PersonAnswer, Send, Waits, ack, answer, copies
+from streams.verify.dry_run import comparable, foretold
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
 from streams.verify.mailing import API_TRIGGERED, DEFINITION, Mailing, may_be, shown_as, takes_sms
 from streams.verify.people import People
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, MutableMapping
 
     from streams.verify.consequences import Out
     from streams.verify.mailing import MailingId
@@ -60,8 +61,8 @@ class Model:
         fingerprint: Callable[[Record], Hashable] = in_order,
     ) -> None:
         self.partition, self.partitions = partition, partitions
-        self.people: dict[bytes, bytes] = {}
-        self.keys: dict[int, bytes] = {}
+        self.people: MutableMapping[bytes, bytes] = {}
+        self.keys: MutableMapping[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
         self.unclear: set[bytes] = set()
         self.erased = Erased()
@@ -71,7 +72,8 @@ class Model:
         self.once: dict[tuple[int, int], Ack] = {}
         self.begun: dict[tuple[int, int], int] = {}
         self.caps = Caps()
-        self.now = 0
+        # Of the event that is met: its offset and log time.
+        self.at, self.now = -1, 0
         self._records, self._fingerprint = records, fingerprint
         self._form = People(records)
 
@@ -86,7 +88,7 @@ class Model:
     ) -> list[Out]:
         """Return what follows from the log's next record; *aside*: that it is dead was decided."""
         whose = Dead()
-        self.now = max(time_ms, 0)
+        self.at, self.now = offset, max(time_ms, 0)
         try:
             _need(len(value or b"") <= 512 * 1024)
             name, event = self._records.read(value)
@@ -186,8 +188,8 @@ class Model:
             return ack(event, 0, "UNKNOWN_MAILING")
         given, name = name if email else b"", self.keys.get(rid, b"") if rid else name
         person = self.people.get(name) if name.startswith(b"%d:" % org) else None
-        is_open, is_guessed = offset <= mailing.open, offset <= mailing.guessed
-        born = (again or is_open or is_guessed) and offset in self.before.born
+        is_open, is_guessed = self.at <= mailing.open, self.at <= mailing.guessed
+        born = (again or is_open or is_guessed) and self.at in self.before.born
         perhaps = (again or is_open) and not born
         refusal = None if perhaps or is_open else mailing.refusal()
         if refusal is None and rid and person is None:
@@ -195,7 +197,7 @@ class Model:
         elif refusal is None and rid and given and given != name:
             refusal = "EMAIL_MISMATCH"
         if not person and not refusal:
-            _need(self._is_home(name) or (perhaps and offset not in self.before.laid))
+            _need(self._is_home(name) or (perhaps and self.at not in self.before.laid))
             rejects = mailing.definition["unknown_recipients"] == "REJECT"
             if is_open or is_guessed:
                 rejects = not born
@@ -223,11 +225,11 @@ class Model:
             self.people[name], self.keys[rid] = person, name
         rid, status = msgpack.decode(person)[:2]
         unclear = name in self.unclear
-        pair = b"%d:" % rid + blake2b(event["context"], digest_size=16).digest()
+        pair = b"%d:" % rid + blake2b(comparable(event["context"]), digest_size=16).digest()
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
         repeated = seen.get(mailing.definition["dedup"], pair in mailing.pairs)
         cap, whose = mailing.definition["hourly_cap"], (org, event["mid"], rid)
-        full = None if self._forgot(mailing, offset) else self.caps.full(whose, cap, self.now)
+        full = None if self._forgot(mailing) else self.caps.full(whose, cap, self.now)
         doubted = outcome == "KNOWN" and (full is None or rid in mailing.may_wait)
         if perhaps and status == 0 and not unclear:
             return ack(event, rid, None, open_=True)
@@ -257,12 +259,12 @@ class Model:
         unclear = unclear or doubted or full is True
         return ack(event, rid, outcome, unclear=unclear, open_=perhaps)
 
-    def _forgot(self, mailing: Mailing, offset: int) -> bool:
+    def _forgot(self, mailing: Mailing) -> bool:
         """Whether messages may count towards its cap that the log that is left does not have."""
         if mailing.counted:
             return False
         young = self.now < self.before.begin_ms + HOUR or mailing.guessed >= 0
-        return offset <= mailing.guessed or bool(young and mailing.definition["hourly_cap"])
+        return self.at <= mailing.guessed or bool(young and mailing.definition["hourly_cap"])
 
     def perhaps_sent(self) -> list[Send]:
         """Return what the model has waiting, and may have been cut before it can be certain."""
@@ -405,6 +407,13 @@ class Model:
         waits = [(w.offset, w.rid) for w in mailing.queue if w.offset > event["after"]]
         shown = tuple(waits[: max(0, min(event["limit"], 1000))])
         sure = not mailing.vague and all(message.sure for message in mailing.queue)
+        return answer(event, "DONE", shown=shown, sure=sure)
+
+    def _DryRunQueried(self, _: int, _key: bytes | None, event: Record) -> list[Out]:
+        _need(event["mid"] > 0 and len(event["entries"]) <= 500)
+        _need(all(0 <= entry["index"] < 2**31 for entry in event["entries"]))
+        whole = dict.fromkeys(self._form.fields) | event
+        shown, sure = foretold(self, whole, Model._RecipientTriggered)
         return answer(event, "DONE", shown=shown, sure=sure)
 
     def _refused(self, event: Record, mailing: Mailing) -> list[Out]:

@@ -87,7 +87,7 @@ class Told:
                     where = _call(raw.partition, call["request_id"], entry["index"])
                     outcome = _PLACES[entry["outcome"]]
                     self._note(where, _Found(outcome, entry["rid"]), raw, "acks")
-        elif name in {"MailingAnswer", "PendingAnswer", "CallAnswer"}:
+        elif name in {"MailingAnswer", "PendingAnswer", "CallAnswer", "DryRunAnswer"}:
             where = _control(raw.partition, record["request_id"], record["index"])
             outcome = _FAILED if record["outcome"] == "FAILED" else _CONTROL
             number = 0 if outcome == _FAILED else _digest_of(name, record)
@@ -296,6 +296,9 @@ def _control(reply: int, request_id: str, partition: int) -> bytes:
 def _digest_of(name: str, record: Record) -> int:
     if name == "CallAnswer":
         return _digest(record["outcome"], record["call"], record["begun_at"], ())
+    if name == "DryRunAnswer":
+        entries = tuple((each["index"], each["rid"], each["outcome"]) for each in record["entries"])
+        return _digest(record["outcome"], 0, 0, entries)
     if name == "PendingAnswer":
         waits = tuple((message["offset"], message["rid"]) for message in record["messages"])
         return _digest(record["outcome"], 0, 0, waits)

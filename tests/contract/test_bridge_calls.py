@@ -264,7 +264,8 @@ def test_another_path_is_a_404(bridge: Bridge, path: str) -> None:
         ("?orgid=2&mid=-1", "mid is a whole number from 1 to 9007199254740991"),
         ("?orgid=2&mid=9007199254740992", "mid is a whole number from 1 to 9007199254740991"),
         ("?orgid=2&mid=1&mid=1", "mid is given twice"),
-        ("?orgid=2&mid=1&dryrun=1", "unknown parameter 'dryrun'"),
+        ("?orgid=2&mid=1&dryrun=1", "dryrun is true or false"),
+        ("?orgid=2&mid=1&dry_run=true", "unknown parameter 'dry_run'"),
         ("?orgid=2&mid=1&format=yaml", "format is one of json, xml, csv"),
     ],
 )

@@ -30,6 +30,9 @@ def said_in(answer: dict[str, Any]) -> tuple[int, int, tuple[object, ...]]:
     """What an answer says, but for what is sent so far, which the log does not decide."""
     if "call" in answer:
         return answer["call"], answer["begun_at"], ()
+    if "entries" in answer:
+        entries = answer["entries"]
+        return 0, 0, tuple((each["index"], each["rid"], each["outcome"]) for each in entries)
     if "mailings" not in answer:
         return 0, 0, tuple((each["offset"], each["rid"]) for each in answer["messages"])
     shown = tuple(tuple(mailing[name] for name in SHOWN) for mailing in answer["mailings"])

@@ -89,6 +89,7 @@ class StandIn:
     found: Recalled = field(default_factory=Recalled)
     asked: list[Receipt] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    tried: list[TriggerCall] = field(default_factory=list)
     probes: int = 0
     hold: bool = False
     _go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,6 +114,21 @@ class StandIn:
             for entry in call.entries
             if entry.index not in self.late
         }
+
+    async def submit_dry_run(
+        self, call: TriggerCall, *, orgid: int, mid: int
+    ) -> dict[int, tuple[Outcome, int]]:
+        self.tried.append(call)
+        if self.error is not None:
+            raise self.error
+        rids = dict(self.rids)
+        results = {
+            entry.index: self._result(orgid, mid, entry)
+            for entry in call.entries
+            if entry.index not in self.late
+        }
+        known, self.rids = set(rids.values()), rids
+        return {at: (out, rid if rid in known else 0) for at, (out, rid) in results.items()}
 
     def place(self, orgid: int) -> AnswerPlace:
         return AnswerPlace(request_id_of(orgid, "0123456789abcdef", len(self.calls)), 3, 70)

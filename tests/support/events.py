@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas.calls import call_key
 from schemas.codec import Codec
@@ -10,6 +10,7 @@ from schemas.ids import mailing_key, recipient_key, rid_key
 from schemas.records import (
     API_TRIGGERED,
     CALL_BEGUN,
+    DRY_RUN_QUERIED,
     MAILING_DEFINED,
     MAILING_INVOKED,
     MAILING_QUERIED,
@@ -28,7 +29,7 @@ from schemas.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from streams.core.transition import LogRecord
 
@@ -241,6 +242,21 @@ def asked(
     record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
     key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
     return key, CODEC.encode(RECIPIENT_QUERIED, record)
+
+
+def tried(
+    entries: Iterable[Mapping[str, Any]],
+    orgid: int = 2,
+    mid: int = 1,
+    *,
+    request_id: str = "try",
+    reply_partition: int = 0,
+) -> Event:
+    """What would become of *entries* is asked; each has at least a rid or an address."""
+    nobody = {"index": 0, "rid": 0, "status": -1, "context": b"", "email": ""}
+    record = _control(orgid, mid, request_id, reply_partition)
+    record |= {"entries": [nobody | {"index": at} | dict(e) for at, e in enumerate(entries)]}
+    return None, CODEC.encode(DRY_RUN_QUERIED, record)
 
 
 def log_of(events: Iterable[Event], *, start: int = 0) -> list[LogRecord]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from schemas.calls import HOUR_MS, call_key
+from schemas.contexts import comparable
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.ids import mailing_key, rid_of
 from schemas.partition import partition_for
@@ -26,6 +27,7 @@ from tests.support.events import (
     pending_asked,
     queried,
     switched,
+    tried,
     triggered,
 )
 from tests.support.folding import HOME, PARTITIONS, at_home, lives_here
@@ -77,6 +79,8 @@ KEYS = {
     ][:3]
     for ident in MAILINGS[:2]
 }
+# Above and below what is compared as it is.
+LONG_CONTEXTS = tuple(b'"%s"' % (b"y" * size) for size in (254, 255, 600))
 CONTEXTS = (b"", b'"a"', b'{"total":1.10,"n":18446744073709551616}', b'"%s"' % (b"x" * 90))
 PROFILES: tuple[dict[str, object], ...] = (
     {},
@@ -121,6 +125,11 @@ GARBAGE: tuple[Event, ...] = (
     erased(email="guest@b.org"),
     erased(rid=rid_of(0, HOME + 1)),
     asked(0, email=_EMAIL),
+    tried([{"email": _EMAIL}, {"email": "nobody"}]),
+    tried([{"email": _EMAIL}], mid=0),
+    tried([{"email": _EMAIL, "status": 2}]),
+    tried([{"email": _EMAIL, "index": -1}]),
+    tried([{"email": _EMAIL}] * 501),
     defined(name=""),
     defined(interval_s=-1),
     defined(origin=Origin.TIMER),
@@ -198,6 +207,7 @@ def logs(draw: DrawFn, *, max_size: int = 40) -> list[LogRecord]:
         _ask_for_pending,
         *[_begin] * 2,
         *[_once] * 4,
+        *[_try] * 2,
         _garbage,
         _again,
     ]
@@ -232,7 +242,7 @@ def _call(draw: DrawFn) -> dict[str, object]:
 
 def _message(draw: DrawFn) -> dict[str, object]:
     profile = draw(st.sampled_from(PROFILES))
-    context = draw(st.sampled_from(CONTEXTS))
+    context = draw(st.sampled_from((*CONTEXTS * 2, *LONG_CONTEXTS)))
     return _call(draw) | profile | {"context": context, "index": draw(st.integers(0, 3))}
 
 
@@ -298,6 +308,26 @@ def _once(draw: DrawFn, records: list[LogRecord]) -> Event:
         call=draw(st.sampled_from((1025, 1025, 2049, 0))),
         begun_at=START_MS + hours * HOUR_MS,
     )
+
+
+def _try(draw: DrawFn, records: list[LogRecord]) -> Event:
+    org, mid = _target(draw)
+    offsets = [offset for offset, _, _, _ in records] or [0]
+    rids = st.sampled_from((*offsets, 10**6)).map(lambda offset: rid_of(offset, HOME))
+    addresses = st.sampled_from([email for spellings in PEOPLE for email in spellings])
+    who = st.one_of(
+        *[st.fixed_dictionaries({"email": addresses})] * 3,
+        st.fixed_dictionaries({"rid": rids, "email": st.sampled_from(("", "", *PEOPLE[0]))}),
+        st.sampled_from(({"email": STRANGER[0]}, {"rid": rid_of(0, HOME + 1)})),
+    )
+    what = st.fixed_dictionaries(
+        {
+            "context": st.sampled_from((*CONTEXTS, *LONG_CONTEXTS)).map(comparable),
+            "status": st.sampled_from((*[-1] * 8, 0, 1, 3)),
+        }
+    )
+    entries = draw(st.lists(st.builds(lambda a, b: a | b, who, what), max_size=5))
+    return tried(entries, org, mid, **_call(draw))  # type: ignore[arg-type]
 
 
 def _define(draw: DrawFn, _: list[LogRecord]) -> Event:

@@ -13,7 +13,7 @@ from schemas.records import DedupPolicy, Origin
 from streams.verify.life import Life, NotThere, life_of
 from streams.verify.reading import LOG, SENDS
 from tests.support.contents import RECORDS, World
-from tests.support.events import START_MS, defined, erased, invoked, triggered
+from tests.support.events import START_MS, defined, erased, invoked, tried, triggered
 from tests.support.folding import HOME, at_home
 
 ADA, EVE = at_home("ada@example.com", "eve@example.com")
@@ -82,6 +82,14 @@ def test_a_life_has_each_trigger_what_became_of_it_each_invocation_and_each_send
     assert sent == [first, third]
     assert ada.waiting == [fourth]
     assert ada.limits == []
+
+
+def test_a_dry_run_is_no_part_of_a_life() -> None:
+    world = World().log(defined(), triggered(email=ADA))
+    world.log(tried([{"email": ADA}, {"email": EVE}]), partition=HOME).log(triggered(email=ADA))
+    ada = life(world.work(), 1)
+    assert told(ada) == [("triggered", LOG, 1), ("triggered", LOG, 3)]
+    assert facts(ada, "outcome") == ["CREATED", "DUPLICATE"]
 
 
 def test_a_duplicate_is_of_whatever_the_mailing_takes_for_the_same() -> None:

@@ -49,7 +49,7 @@ def test_the_blocking_client_does_what_the_asyncio_one_does() -> None:
 
     # Blocks are how bulk calls are made of calls; nobody blocks on one. The rest is the bridge's.
     inner = {
-        *("exchange_blocks", "submit_change", "trigger_blocks"),
+        *("exchange_blocks", "submit_change", "submit_dry_run", "trigger_blocks"),
         *("place", "receipt", "hand_over", "recall"),
     }
     assert calls(producers.TriggerClient) - inner <= calls(producers.SyncTriggerClient) | {"close"}
