@@ -144,6 +144,15 @@ def test_an_entry_that_may_be_a_repeat_may_have_been_counted_before() -> None:
     assert breaches(made.contents.recount()) == []
 
 
+def test_a_repeat_that_names_somebody_else_is_answered_as_the_deleted_first_was() -> None:
+    made = World().log(defined(interval_s=0), partition=HOME)
+    made.log(once(triggered(email=ANNA, request_id="first")), partition=HOME).work()
+    again = once(triggered(rid=rid_of(77, HOME), request_id="again"))
+    made.log(again, partition=HOME).work()
+    made.contents.begins[LOG, HOME] = 2
+    assert breaches(made.contents.recount()) == []
+
+
 def test_answers_that_one_transaction_kept_on_both_sides_are_no_breach() -> None:
     made = World().log(defined(interval_s=0)).work()
     entries = [
