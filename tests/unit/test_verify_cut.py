@@ -17,6 +17,7 @@ from tests.support.events import (
     begun,
     changed,
     defined,
+    erased,
     invoked,
     once,
     pending_asked,
@@ -150,6 +151,15 @@ def test_a_repeat_that_names_somebody_else_is_answered_as_the_deleted_first_was(
     again = once(triggered(rid=rid_of(77, HOME), request_id="again"))
     made.log(again, partition=HOME).work()
     made.contents.begins[LOG, HOME] = 2
+    assert breaches(made.contents.recount()) == []
+
+
+def test_a_send_to_who_was_erased_since_is_no_breach_when_both_events_are_deleted() -> None:
+    made = World().log(defined(interval_s=0), partition=HOME)
+    made.log(triggered(email=ANNA), invoked(), erased(email=ANNA), partition=HOME).work()
+    made.log(queried(2, 1), partition=HOME).work()
+    assert made.contents.records[SENDS, HOME]
+    made.contents.begins[LOG, HOME] = 4
     assert breaches(made.contents.recount()) == []
 
 
