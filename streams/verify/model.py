@@ -161,7 +161,8 @@ class Model:
             first = outs.pop()
             if isinstance(first, Ack):
                 kept = self.before.once.get(entry)
-                if kept is not None and first.may_be(*kept):
+                # What is open may be a repeat, whomever the first one named.
+                if kept is not None and (first.open or first.may_be(*kept)):
                     first = first._replace(rid=kept[0], outcome=kept[1])
                 self.once[entry], self.begun[entry] = first, begun_at
         told = self.once[entry]

@@ -63,9 +63,9 @@ class Sends:
             return
         sent = _Sent(self._model.said(send), send["invocation"], raw.offset)
         if offset < self._log_begin:
-            # Its event is gone; that the recipient is known is all there is to say.
+            # Its event is gone; that the recipient is known, or was, is all there is to say.
             self._report.counts["sends_of_gone_events"] += 1
-            if rid not in self._model.keys:
+            if rid not in self._model.keys and self._model.erased.of_rid(rid) is None:
                 self._breach(Kind.UNEXPECTED, raw.offset, rid, "sent to a recipient nobody knows")
             return
         if self._log_begin:

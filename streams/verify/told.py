@@ -209,7 +209,9 @@ class Told:
                     break
             else:
                 return False
-        self._note_met((partition, reply, control), place)
+        if found.outcome != _FAILED:
+            # Of what failed it does not show with which answers it was written.
+            self._note_met((partition, reply, control), place)
         return True
 
     def _lost(self, partition: int, offset: int, wanted: _Found, reply: int) -> None:

@@ -10,13 +10,14 @@ from schemas.calls import HOUR_MS, call_key
 from schemas.ids import rid_of
 from schemas.partition import partition_for
 from schemas.records import DedupPolicy, MailingPhase, UnknownRecipients
-from streams.verify.reading import LOG, SENDS, STATE
+from streams.verify.reading import ACKS, LOG, SENDS, STATE
 from tests.support.contents import RECORDS, World
 from tests.support.events import (
     START_MS,
     begun,
     changed,
     defined,
+    erased,
     invoked,
     once,
     pending_asked,
@@ -141,6 +142,34 @@ def test_an_entry_that_may_be_a_repeat_may_have_been_counted_before() -> None:
     made.contents.add(LOG, HOME, *once(triggered(rid=rid_of(77, HOME))), offset=3)
     made.contents.add(LOG, HOME, *queried(2, 1), offset=4)
     made.work().contents.begins[LOG, HOME] = 1
+    assert breaches(made.contents.recount()) == []
+
+
+def test_a_repeat_that_names_somebody_else_is_answered_as_the_deleted_first_was() -> None:
+    made = World().log(defined(interval_s=0), partition=HOME)
+    made.log(once(triggered(email=ANNA, request_id="first")), partition=HOME).work()
+    again = once(triggered(rid=rid_of(77, HOME), request_id="again"))
+    made.log(again, partition=HOME).work()
+    made.contents.begins[LOG, HOME] = 2
+    assert breaches(made.contents.recount()) == []
+
+
+def test_a_send_to_who_was_erased_since_is_no_breach_when_both_events_are_deleted() -> None:
+    made = World().log(defined(interval_s=0), partition=HOME)
+    made.log(triggered(email=ANNA), invoked(), erased(email=ANNA), partition=HOME).work()
+    made.log(queried(2, 1), partition=HOME).work()
+    assert made.contents.records[SENDS, HOME]
+    made.contents.begins[LOG, HOME] = 4
+    assert breaches(made.contents.recount()) == []
+
+
+def test_what_failed_says_nothing_of_how_far_other_answers_are_deleted() -> None:
+    made = World().log(defined(), partition=HOME).work()
+    # One transaction, whose acknowledgements lie before its other answers.
+    made.log(erased(email="guest@b.org"), triggered(email=ANNA), partition=HOME).work(chunk=2)
+    names = [RECORDS.name_of(raw.value) for raw in made.contents.records[ACKS, 0]]
+    assert names[-2:] == ["Acknowledgement", "RecipientAnswer"]
+    made.contents.begins[ACKS, 0] = len(names) - 1
     assert breaches(made.contents.recount()) == []
 
 
