@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from schemas.caps import COUNTS_MS
 from schemas.framing import Framing
 from schemas.ids import mailing_key, recipient_key
 from schemas.partition import partition_for
@@ -183,7 +184,16 @@ def rebuilt(changelog: Iterable[ChangelogRecord]) -> Partition:
 
 
 def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
-    """All that a state knows, to compare; how many transactions it took is `seq`."""
+    """All that a state knows, to compare.
+
+    How many transactions it took is `seq`, and shows in how much of what counts towards no cap any
+    more is forgotten already; without it there is only what counts.
+    """
+    since = 0 if with_seq else state.applied_at - COUNTS_MS
+    caps = {
+        whose: [time_ms for time_ms in times if time_ms > since]
+        for whose, times in state.caps.times.items()
+    }
     recipients = state.recipients
     assert isinstance(recipients, MemoryRecipients)
     return {
@@ -197,7 +207,7 @@ def dump(state: PartitionState, *, with_seq: bool = True) -> dict[str, object]:
         "drains": list(state.drains),
         "calls": (list(state.calls.calls.items()), state.calls.size, dict(state.calls.answers)),
         "stubs": (state.stubs.secret, dict(state.stubs.stubs), dict(state.stubs._digests)),
-        "caps": {whose: list(times) for whose, times in state.caps.times.items()},
+        "caps": {whose: times for whose, times in caps.items() if times},
         "recipients": dict(recipients._by_key),
         "rids": {
             rid: key for rid, key in zip(recipients._rids, recipients._keys, strict=True) if key
