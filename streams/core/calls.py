@@ -25,6 +25,7 @@ from schemas.partition import partition_for
 from schemas.records import CALL_ANSWER, CallOutcome
 from schemas.topics import MAX_ENTRIES
 from schemas.varint import encode_long
+from streams.core.answers import answer
 from streams.core.call_table import Call
 from streams.core.trigger import OUTCOME_BYTES, apply_trigger, check_key
 
@@ -113,14 +114,13 @@ class CallFold:
     def _answer(
         self, event: Record, effects: Effects, outcome: CallOutcome, call: Call | None = None
     ) -> None:
-        if event["reply_partition"] < 0:
-            return
-        record = {
-            "request_id": event["request_id"],
-            "index": self._state.partition,
-            "outcome": outcome.name,
-            "call": 0 if call is None else call.call,
-            "begun_at": 0 if call is None else call.begun_at,
-        }
-        value = self._codec.encode(CALL_ANSWER, record)
-        effects.replies.answers.append((event["reply_partition"], value))
+        answer(
+            effects,
+            self._codec,
+            CALL_ANSWER,
+            event,
+            self._state.partition,
+            outcome,
+            call=0 if call is None else call.call,
+            begun_at=0 if call is None else call.begun_at,
+        )

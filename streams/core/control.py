@@ -8,7 +8,7 @@ and no two requests can leave partitions in different states.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from schemas.caps import MAX_HOURLY_CAP
 from schemas.errors import BadRecord
@@ -31,6 +31,7 @@ from schemas.records import (
 )
 from schemas.topics import MAX_PAGE
 from schemas.varint import decode_long
+from streams.core.answers import answer
 from streams.core.changelog import dedup_keys
 from streams.core.partition import Cut, Mailing, PartitionState
 from streams.core.phases import CLOSED, may_step
@@ -215,24 +216,17 @@ class ControlFold:
 
     def _list_pending(self, event: Record, effects: Effects) -> None:
         """Answer who waits in the open queue: a cut one is on its way, how far no log says."""
-        if event["reply_partition"] < 0:
-            return
         mailing = self._state.mailings.get((event["orgid"], event["mid"]))
         queue = self._state.queues.get(mailing.queue_id) if mailing is not None else None
         limit = max(0, min(event["limit"], MAX_PAGE))
         waiting = islice(queue.after(event["after"]), limit) if queue is not None else ()
         outcome = ControlOutcome.UNKNOWN_MAILING if mailing is None else ControlOutcome.DONE
-        record = {
-            "request_id": event["request_id"],
-            "index": self._state.partition,
-            "outcome": outcome.name,
-            "messages": [
-                {"offset": offset, "rid": decode_long(rid_bytes, 0)[0]}
-                for offset, rid_bytes, _, _ in waiting
-            ],
-        }
-        value = self._codec.encode(PENDING_ANSWER, record)
-        effects.replies.answers.append((event["reply_partition"], value))
+        messages = [
+            {"offset": offset, "rid": decode_long(rid_bytes, 0)[0]}
+            for offset, rid_bytes, _, _ in waiting
+        ]
+        place = self._state.partition
+        answer(effects, self._codec, PENDING_ANSWER, event, place, outcome, messages=messages)
 
     def _answer(
         self,
@@ -244,23 +238,22 @@ class ControlFold:
         messages: int = 0,
         mailings: Iterable[Mailing] = (),
     ) -> None:
-        if event["reply_partition"] < 0:
-            return
         shown = list(mailings)
         if outcome is ControlOutcome.WRONG_STATE and mailing is not None:
             shown = [mailing]
         if event["mid"] and not shown and outcome is ControlOutcome.DONE and mailing is None:
             outcome = ControlOutcome.UNKNOWN_MAILING
-        record: dict[str, Any] = {
-            "request_id": event["request_id"],
-            "index": self._state.partition,
-            "outcome": outcome.name,
-            "revision": mailing.revision if mailing is not None else 0,
-            "messages": messages,
-            "mailings": [each.record() for each in shown],
-        }
-        value = self._codec.encode(MAILING_ANSWER, record)
-        effects.replies.answers.append((event["reply_partition"], value))
+        answer(
+            effects,
+            self._codec,
+            MAILING_ANSWER,
+            event,
+            self._state.partition,
+            outcome,
+            revision=mailing.revision if mailing is not None else 0,
+            messages=messages,
+            mailings=[each.record() for each in shown],
+        )
 
 
 def _may_define(mailing: Mailing, wanted: str | None) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from schemas.ids import recipient_key, rid_key
 from schemas.records import DRY_RUN_ANSWER, DryRunOutcome
 from schemas.varint import decode_long, encode_bytes
+from streams.core.answers import answer
 from streams.core.cap_table import CapTable
 from streams.core.effects import Effects
 from streams.core.events import Trigger
@@ -63,16 +64,8 @@ class DryRunFold:
     def _answer(
         self, event: Record, effects: Effects, outcome: DryRunOutcome, foretold: list[Record]
     ) -> None:
-        if event["reply_partition"] < 0:
-            return
-        record = {
-            "request_id": event["request_id"],
-            "index": self._state.partition,
-            "outcome": outcome.name,
-            "entries": foretold,
-        }
-        value = self._codec.encode(DRY_RUN_ANSWER, record)
-        effects.replies.answers.append((event["reply_partition"], value))
+        place = self._state.partition
+        answer(effects, self._codec, DRY_RUN_ANSWER, event, place, outcome, entries=foretold)
 
 
 class _StateAbove(PartitionState):

@@ -20,6 +20,7 @@ from schemas.records import (
 )
 from schemas.topics import MAX_EVENT_BYTES
 from schemas.varint import encode_long
+from streams.core.answers import answer
 from streams.core.changelog import RECIPIENT_FRAME
 from streams.core.erasing import erase
 from streams.core.messages import PROFILE, with_fields
@@ -115,13 +116,5 @@ class RecipientFold:
     def _answer(
         self, event: Record, effects: Effects, outcome: RecipientOutcome, recipient: bytes = b""
     ) -> None:
-        if event["reply_partition"] < 0:
-            return
-        record = {
-            "request_id": event["request_id"],
-            "index": event["index"],
-            "outcome": outcome.name,
-            "recipient": recipient,
-        }
-        value = self._codec.encode(RECIPIENT_ANSWER, record)
-        effects.replies.answers.append((event["reply_partition"], value))
+        index = event["index"]
+        answer(effects, self._codec, RECIPIENT_ANSWER, event, index, outcome, recipient=recipient)

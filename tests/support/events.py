@@ -65,8 +65,7 @@ def triggered(
         "context": context,
         "email": email,
     }
-    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
-    return key, CODEC.encode(RECIPIENT_TRIGGERED, record | profile)
+    return _key_of(orgid, rid, email), CODEC.encode(RECIPIENT_TRIGGERED, record | profile)
 
 
 def begun(
@@ -206,8 +205,9 @@ def changed(
 ) -> Event:
     """What is stored of a recipient is changed; by *rid* when there is one, else by *email*."""
     record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
-    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
-    return key, CODEC.encode(RECIPIENT_CHANGED, record | {"status": status} | profile)
+    return _key_of(orgid, rid, email), CODEC.encode(
+        RECIPIENT_CHANGED, record | {"status": status} | profile
+    )
 
 
 SECRET = bytes(range(32))
@@ -225,8 +225,7 @@ def erased(
 ) -> Event:
     """A recipient is to be erased."""
     record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
-    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
-    return key, CODEC.encode(RECIPIENT_ERASED, record | {"secret": secret})
+    return _key_of(orgid, rid, email), CODEC.encode(RECIPIENT_ERASED, record | {"secret": secret})
 
 
 def asked(
@@ -240,8 +239,7 @@ def asked(
 ) -> Event:
     """A recipient is asked for."""
     record = _of_a_recipient(orgid, rid, email, request_id, index, reply_partition)
-    key = rid_key(orgid, rid) if rid else recipient_key(orgid, email)
-    return key, CODEC.encode(RECIPIENT_QUERIED, record)
+    return _key_of(orgid, rid, email), CODEC.encode(RECIPIENT_QUERIED, record)
 
 
 def tried(
@@ -265,6 +263,10 @@ def log_of(events: Iterable[Event], *, start: int = 0) -> list[LogRecord]:
         (offset, key, value, START_MS + 1000 * offset)
         for offset, (key, value) in enumerate(events, start)
     ]
+
+
+def _key_of(orgid: int, rid: int, email: str) -> bytes:
+    return rid_key(orgid, rid) if rid else recipient_key(orgid, email)
 
 
 def _of_a_recipient(
