@@ -14,6 +14,7 @@ from schemas.framing import SINGLE_OBJECT_BYTES, Framing
 from schemas.records import PENDING_STATE, RECIPIENT_TRIGGERED, Channel
 from schemas.varint import decode_long, encode_bytes, encode_long
 from streams.core.heads import read_head
+from streams.core.overlay import overlaid, sms_contact
 from streams.core.queues import Batch
 from streams.core.recipients import stored_of
 
@@ -26,7 +27,7 @@ _FRAME = Framing().prefixes[PENDING_STATE]
 PROFILE = fields_after(current_schema(RECIPIENT_TRIGGERED), "email")
 # A profile of nothing: one null branch a field.
 EMPTY_PROFILE = b"\x00" * len(PROFILE["fields"])
-_E164 = re.compile(r"\+[0-9]{8,15}")
+_E164 = re.compile(rb"\+[0-9]{8,15}")
 # A send ends in its channel's place among the symbols of the schema.
 _EMAIL, _SMS = (encode_long(place) for place in range(2))
 
@@ -112,8 +113,10 @@ def _over(stored: bytes, called: bytes) -> bytes:
     call_profile = called[at + length :]
     if call_profile == EMPTY_PROFILE:
         return stored
-    fields = _profile(call_profile)
-    return with_fields(stored, fields, but_no_sms=True)
+    merged = overlaid(stored, called, at + length)
+    if merged is None:
+        merged = with_fields(stored, fields_of_profile(call_profile), but_no_sms=True)
+    return merged
 
 
 def with_fields(stored: bytes, fields: Mapping[str, Any], *, but_no_sms: bool = False) -> bytes:
@@ -122,7 +125,7 @@ def with_fields(stored: bytes, fields: Mapping[str, Any], *, but_no_sms: bool = 
     Names in `profileData` are fields of their own. With *but_no_sms* who opted out stays out.
     """
     length, at = decode_long(stored, 0)
-    merged = _profile(stored[at + length :])
+    merged = fields_of_profile(stored[at + length :])
     opted_out = but_no_sms and merged["smsSubscribed"] is False
     for name, field in fields.items():
         if name == "profileData" and field is not None:
@@ -138,20 +141,19 @@ def with_fields(stored: bytes, fields: Mapping[str, Any], *, but_no_sms: bool = 
 def opted_out_of_sms(stored: bytes) -> bool:
     """Whether the profile behind an address says that SMS are not welcome."""
     length, at = decode_long(stored, 0)
-    return _profile(stored[at + length :])["smsSubscribed"] is False
+    return fields_of_profile(stored[at + length :])["smsSubscribed"] is False
 
 
 def _takes_sms(stored: bytes) -> bool:
     """Whether an address and profile have active SMS fields: a number, and no opt-out."""
-    length, at = decode_long(stored, 0)
-    profile = _profile(stored[at + length :])
-    number = profile["smsContact"]
-    return (
-        number is not None
-        and _E164.fullmatch(number) is not None
-        and profile["smsSubscribed"] is not False
-    )
+    number = sms_contact(stored)
+    if number is None:
+        length, at = decode_long(stored, 0)
+        profile = fields_of_profile(stored[at + length :])
+        opted_out = profile["smsSubscribed"] is False
+        number = b"" if opted_out else (profile["smsContact"] or "").encode()
+    return _E164.fullmatch(number) is not None
 
 
-def _profile(data: bytes) -> dict[str, Any]:
+def fields_of_profile(data: bytes) -> dict[str, Any]:
     return read(BytesIO(data), PROFILE)

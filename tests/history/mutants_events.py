@@ -81,7 +81,7 @@ def _texts_everybody() -> None:
 
 def _profile_of(stored: bytes) -> dict[str, Any]:
     length, at = messages.decode_long(stored, 0)
-    return messages._profile(stored[at + length :])
+    return messages.fields_of_profile(stored[at + length :])
 
 
 @_mutant("a trigger that says so subscribes again who unsubscribed")

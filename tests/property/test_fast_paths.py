@@ -13,10 +13,19 @@ from schemas.codec import Codec, current_schema, fields_until, read
 from schemas.errors import BadRecord
 from schemas.framing import SINGLE_OBJECT_BYTES
 from schemas.ids import identity
+from schemas.profiles import NO_PARTS as PROFILES
 from schemas.records import RECIPIENT_BATCH, RECIPIENT_STATE, RECIPIENT_TRIGGERED
-from schemas.varint import decode_text, encode_long, write_size
+from schemas.varint import decode_text, encode_bytes, encode_long, span_of, write_size
 from streams.core.heads import Head, is_plain, profile_is_sound, read_head
-from streams.core.messages import batch_of, check_profile, encode_batch
+from streams.core.messages import (
+    batch_of,
+    check_profile,
+    encode_batch,
+    fields_of_profile,
+    opted_out_of_sms,
+    with_fields,
+)
+from streams.core.overlay import overlaid, sms_contact
 from streams.core.queues import Batch
 from streams.core.recipient_batches import read_recipients
 from tests.suites.recipient_table import batches_of
@@ -123,6 +132,63 @@ def test_the_common_profile_takes_the_fast_path() -> None:
     for profile in ({}, {"firstName": "John", "lastName": "Doe"}, {"phone2": "1"}, everything):
         value = CODEC.encode(RECIPIENT_TRIGGERED, event | profile)
         assert profile_is_sound(value, read_head(value, SINGLE_OBJECT_BYTES).profile_at)
+
+
+def stored_of(event: dict[str, Any]) -> bytes:
+    value = CODEC.encode(RECIPIENT_TRIGGERED, event)
+    return value[read_head(value, SINGLE_OBJECT_BYTES).stored_at :]
+
+
+def profile_of(stored: bytes) -> bytes:
+    return stored[span_of(stored, 0)[1] :]
+
+
+@given(events, events)
+def test_a_profile_laid_over_another_by_hand_is_the_one_laid_by_fastavro(
+    below: dict[str, Any], above: dict[str, Any]
+) -> None:
+    stored, called = stored_of(below), stored_of(above)
+    plain = with_fields(stored, fields_of_profile(profile_of(called)), but_no_sms=True)
+    assert overlaid(stored, called, span_of(called, 0)[1]) == plain
+
+
+@given(events)
+def test_the_number_for_sms_found_by_hand_is_the_one_fastavro_reads(event: dict[str, Any]) -> None:
+    stored = stored_of(event)
+    number = event.get("smsContact") or ""
+    assert sms_contact(stored) == (b"" if opted_out_of_sms(stored) else number.encode())
+
+
+@given(st.binary(max_size=60), events, st.integers(0, 90), st.integers(0, 255))
+def test_a_profile_that_is_not_plain_is_left_to_fastavro_or_read_alike(
+    noise: bytes, event: dict[str, Any], at: int, byte: int
+) -> None:
+    sound = stored_of(event)
+    changed = sound[:at] + bytes((byte,)) + sound[at + 1 :]
+    for stored in (noise, sound[:at], changed, b"\x00" * 17 + sound):
+        try:
+            plain = with_fields(stored, {})
+        except (BadRecord, IndexError, ValueError):
+            continue
+        nothing = b"\x00" * len(PROFILES)
+        by_hand = overlaid(stored, nothing, 0)
+        if by_hand is not None:
+            assert fields_of_profile(profile_of(by_hand)) == fields_of_profile(profile_of(plain))
+
+
+def test_a_map_in_two_blocks_is_left_to_fastavro() -> None:
+    pair = encode_bytes(b"a") + encode_bytes(b"b")
+    other = encode_bytes(b"c") + encode_bytes(b"d")
+    head = encode_bytes(b"a@b.org") + b"\x00" * (len(PROFILES) - 1) + b"\x02"
+    one = head + b"\x04" + pair + other + b"\x00"
+    two = head + b"\x02" + pair + b"\x02" + other + b"\x00"
+    sized = head + b"\x01" + encode_long(len(pair)) + pair + b"\x00"
+    call = profile_of(one)
+    assert overlaid(one, call, 0) == one
+    for stored in (two, sized):
+        assert overlaid(stored, call, 0) is None
+        assert sms_contact(stored) is None
+        assert fields_of_profile(profile_of(with_fields(stored, {})))["profileData"]
 
 
 @given(st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=20_000)), max_size=12))
