@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POINT = "HISTORY_POINT"
 MUTANT = "HISTORY_MUTANT"
 _FLUSH_S = 10.0
-_EVENTS, _SLICE = 500, 100
+_EVENTS, _SLICE = 100, 50
 
 
 class Point:
@@ -58,7 +58,7 @@ def install(point: Point) -> None:
 
 def _around_commit(point: Point) -> None:
     if point.name == "between-slices":
-        # Or an invocation would need more than 16,000 messages to take two transactions.
+        # Or an invocation would need thousands of messages to take two transactions.
         engine._MAX_EVENTS, engine._DRAIN_SLICE = _EVENTS, _SLICE
     commit, ship = shipping._commit, Shipper.ship
     shipped: list[Any] = []

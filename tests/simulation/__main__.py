@@ -15,6 +15,7 @@ import time
 from collections import Counter
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from rich.progress import Progress, track
 
 from tests.simulation import strategies
 from tests.simulation.explore import SCENARIOS, Broken, nearest, run
@@ -44,12 +45,11 @@ def main() -> int:
 def _many(number: int, count: int) -> None:
     print(f"seed {number}; the same again: make simulate ARGS='--seed {number} --count {count}'")
     saw: Counter[str] = Counter()
-    began, runs = time.monotonic(), 0
-    for name in SCENARIOS:
-        for near in nearest(name):
-            saw.update(run(name, near.schedule).keys())
-            runs += 1
-    print(f"{runs} schedules with one deviation: all is kept")
+    began = time.monotonic()
+    everything = [(name, near.schedule) for name in SCENARIOS for near in nearest(name)]
+    for one in track(everything, "one deviation"):
+        saw.update(run(*one).keys())
+    print(f"{len(everything)} schedules with one deviation: all is kept")
 
     @seed(number)
     @settings(
@@ -62,8 +62,11 @@ def _many(number: int, count: int) -> None:
     @given(strategies.runs())
     def drawn(one: tuple[str, Schedule]) -> None:
         saw.update(run(*one).keys())
+        progress.advance(task)
 
-    drawn()
+    with Progress() as progress:
+        task = progress.add_task("drawn", total=count)
+        drawn()
     print(f"{count} drawn schedules: all is kept; {time.monotonic() - began:.0f} s. Runs that saw")
     for what, times in saw.most_common():
         print(f"  {times:6} {what}")
