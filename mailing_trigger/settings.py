@@ -49,7 +49,7 @@ class Settings:
     """What a command works with; built once, passed inward."""
 
     bootstrap_servers: Annotated[
-        str, About(values.text, "Kafka to use, `HOST:PORT,…`", "none: `up` starts its own")
+        str, About(values.text, "Kafka to use, `HOST:PORT,…`", "the one that `up` runs on data_dir")
     ] = ""
     topic_prefix: Annotated[str, About(values.text, "put in front of every topic's name")] = ""
     partitions: Annotated[

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("send")(send)
 
 
+@options.with_log
 def send(
     ctx: typer.Context,
     file: Annotated[
@@ -29,10 +30,6 @@ def send(
     ],
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
 ) -> None:
     """Add the recipients of a file to a mailing.
 

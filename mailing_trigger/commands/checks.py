@@ -15,14 +15,10 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
+@options.with_log
 def doctor(
     ctx: typer.Context,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
     credentials: options.Credentials = None,
-    data_dir: options.DataDir = None,
     host: options.Host = None,
     port: options.Port = None,
     jars: options.Jars = None,
@@ -46,16 +42,12 @@ def doctor(
         raise typer.Exit(1)
 
 
+@options.with_log
 def verify(
     ctx: typer.Context,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of lines.")
     ] = False,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """Find what is lost, doubled or changed.
 

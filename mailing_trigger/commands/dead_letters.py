@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@options.with_log
 def list_(
     ctx: typer.Context,
     reason: Reasons = None,
@@ -60,11 +61,6 @@ def list_(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array instead of lines.")
     ] = False,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """List events that could not be processed, without personal data.
 
@@ -78,16 +74,12 @@ def list_(
     show_list(options.settings_of(ctx), choice, as_json=as_json)
 
 
+@options.with_log
 def show(
     ctx: typer.Context,
     places: Annotated[
         list[str], typer.Argument(metavar="PLACE...", help="PARTITION:OFFSET, as the list has it.")
     ],
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """Show all there is of a dead letter, personal data included.
 
@@ -99,6 +91,7 @@ def show(
     show_whole(options.settings_of(ctx), _choice(places=places))
 
 
+@options.with_log
 def redrive(
     ctx: typer.Context,
     places: Places = None,
@@ -109,11 +102,6 @@ def redrive(
     again: Annotated[
         bool, typer.Option("--again", help="Also what was redriven or dropped before.")
     ] = False,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """Put events into the log again, with the key and value they had.
 
@@ -131,6 +119,7 @@ def redrive(
     running.redrive(options.settings_of(ctx), choice, again=again)
 
 
+@options.with_log
 def drop(
     ctx: typer.Context,
     places: Places = None,
@@ -138,11 +127,6 @@ def drop(
     partition: Partition = None,
     since: Since = None,
     every: All = False,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """Mark dead letters that nobody wants, so that they are no longer open.
 

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command("deliver")(deliver)
 
 
+@options.with_log
 def deliver(
     ctx: typer.Context,
     outlet: options.Outlet = None,
@@ -25,10 +26,6 @@ def deliver(
         bool,
         typer.Option("--again", help="Deliver what was laid aside, once, and end."),
     ] = False,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
     log_level: options.LogLevel = None,
 ) -> None:
     """Render what was sent and hand it over, until Ctrl-C.

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain)
 
 
+@options.with_log
 def explain(
     ctx: typer.Context,
     rid: Annotated[int, typer.Argument(metavar="RID", min=1, max=2**53 - 1)],
@@ -23,11 +24,6 @@ def explain(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of lines.")
     ] = False,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
-    schema_registry_url: options.SchemaRegistryUrl = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """Tell a recipient's life from the log.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,9 +11,22 @@ from mailing_trigger.commands import options, states
 
 if TYPE_CHECKING:
     from producers.control import MailingView, Place
+    from producers.sync import SyncTriggerClient
 
 # As in schemas/caps.py, which is not to be loaded before `guard` has seen that it is ours.
 _MAX_HOURLY_CAP = 1_000
+# As in producers/bridge/definition.py.
+_MAX_INTERVAL_S = 86_400
+# What a call of `define` says; what it does not say gets its default again.
+_DEFINITION = (
+    "name",
+    "type",
+    "dedup",
+    "interval_s",
+    "channels",
+    "unknown_recipients",
+    "hourly_cap",
+)
 
 PAGE = 500
 COLUMNS = ("mid", "name", "state", "pending", "sent", "triggered", "duplicates", "rejected")
@@ -60,70 +73,89 @@ def register(app: typer.Typer) -> None:
     app.command("invoke")(invoke)
 
 
+@options.with_log
 def define(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    name: Annotated[str, typer.Option("--name", help="What people call it.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What people call it; a new one needs a name.")
+    ] = None,
     interval_s: Annotated[
-        int, typer.Option("--interval", min=0, help="Seconds between invocations by itself.")
-    ] = 15,
+        int | None,
+        typer.Option(
+            "--interval",
+            min=0,
+            max=_MAX_INTERVAL_S,
+            help="Seconds between invocations by itself; 0: none. [15]",
+        ),
+    ] = None,
     dedup: Annotated[
-        Dedup, typer.Option("--dedup", help="Which two waiting messages are one.")
-    ] = Dedup.RECIPIENT_CONTEXT,
+        Dedup | None,
+        typer.Option("--dedup", help="Which two waiting messages are one. [recipient+context]"),
+    ] = None,
     channels: Annotated[
         list[Channel] | None,
         typer.Option("--channel", help="By which ways it goes; may be given twice. [email]"),
     ] = None,
     unknown_recipients: Annotated[
-        UnknownRecipients,
-        typer.Option("--unknown", help="What becomes of an address that nobody has."),
-    ] = UnknownRecipients.CREATE,
+        UnknownRecipients | None,
+        typer.Option("--unknown", help="What becomes of an address that nobody has. [create]"),
+    ] = None,
     hourly_cap: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--hourly-cap",
             min=0,
             max=_MAX_HOURLY_CAP,
-            help="Messages to one recipient within an hour, at most; 0: any number.",
+            help="Messages to one recipient within an hour, at most; 0: any number. [0]",
         ),
-    ] = 0,
+    ] = None,
     state: Annotated[
         FirstState | None,
-        typer.Option("--state", help="A created one takes no recipients yet. [as before; active]"),
+        typer.Option("--state", help="A created one takes no recipients yet. [active]"),
     ] = None,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
-    """Create a mailing, or change the definition of one that is there.
+    """Create a mailing, or change what is given of one that is there.
 
     \b
     Example: mailing-trigger mailings define --orgid 2 --mid 1 --name Welcome --interval 15
+             mailing-trigger mailings define --orgid 2 --mid 1 --hourly-cap 3
     """
-
+    # The wire has the names of the choices, the command line their spelling.
+    given: dict[str, object] = {
+        "name": name,
+        "interval_s": interval_s,
+        "dedup": dedup and dedup.name,
+        "channels": [channel.name for channel in channels] if channels else None,
+        "unknown_recipients": unknown_recipients and unknown_recipients.name,
+        "hourly_cap": hourly_cap,
+        "state": state and state.name,
+    }
     with options.client_of(ctx) as client:
-        # The wire has the names of the choices, the command line their spelling.
-        view = client.define(
-            orgid,
-            mid,
-            name=name,
-            interval_s=interval_s,
-            dedup=dedup.name,
-            channels=[channel.name for channel in channels or (Channel.EMAIL,)],
-            unknown_recipients=unknown_recipients.name,
-            hourly_cap=hourly_cap,
-            state=state and state.name,
-        )
+        definition = _definition(client, orgid, mid)
+        definition |= {word: value for word, value in given.items() if value is not None}
+        if "name" not in definition:
+            raise typer.BadParameter(f"organisation {orgid} has no mailing {mid}: give --name")
+        view = client.define(orgid, mid, **definition)
     _print(view)
 
 
+def _definition(client: SyncTriggerClient, orgid: int, mid: int) -> dict[str, Any]:
+    """Return how a mailing is defined; nothing of one that is not there."""
+    from producers.errors import UnknownMailing  # noqa: PLC0415
+
+    try:
+        view = client.mailing(orgid, mid)
+    except UnknownMailing:
+        return {}
+    return {name: getattr(view, name) for name in _DEFINITION}
+
+
+@options.with_log
 def list_(
     ctx: typer.Context,
     orgid: options.Orgid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """List the mailings of an organisation with their counters.
 
@@ -149,13 +181,11 @@ def list_(
         say(f"organisation {orgid} has no mailings: `mailing-trigger mailings define` makes one")
 
 
+@options.with_log
 def show(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Show one mailing: its definition, its state, its counters.
 
@@ -167,13 +197,11 @@ def show(
         _print(client.mailing(orgid, mid))
 
 
+@options.with_log
 def pending(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Print the ID of everybody who waits for the next invocation, one a message.
 
@@ -192,13 +220,11 @@ def pending(
             after = page.next
 
 
+@options.with_log
 def invoke(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Mail everybody who is waiting, now.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,8 @@ import typer
 from mailing_trigger.settings import ABOUT, CONFIG_FILE, Settings, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from producers.sync import SyncTriggerClient
 
 
@@ -58,6 +62,32 @@ Orgid = Annotated[
     int, typer.Option("--orgid", metavar="N", min=1, max=2**53 - 1, help="The organisation.")
 ]
 Mid = Annotated[int, typer.Option("--mid", metavar="N", min=1, max=2**53 - 1, help="The mailing.")]
+
+# What leads to the log and lets its records be read: flags of every command that asks it something.
+_TO_THE_LOG = {
+    "config": Config,
+    "bootstrap_servers": BootstrapServers,
+    "topic_prefix": TopicPrefix,
+    "schema_registry_url": SchemaRegistryUrl,
+    "data_dir": DataDir,
+}
+
+
+def with_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Give *command* the flags that lead to the log; `settings_of` reads them from its context."""
+
+    @wraps(command)
+    def without_flags(**given: Any) -> None:
+        command(**{name: value for name, value in given.items() if name not in _TO_THE_LOG})
+
+    own = inspect.signature(command, eval_str=True)
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=flag)
+        for name, flag in _TO_THE_LOG.items()
+    ]
+    without_flags.__annotations__ = command.__annotations__ | _TO_THE_LOG
+    without_flags.__signature__ = own.replace(parameters=[*own.parameters.values(), *flags])  # type: ignore[attr-defined]
+    return without_flags
 
 
 def settings_of(ctx: typer.Context) -> Settings:

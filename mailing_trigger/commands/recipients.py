@@ -32,14 +32,12 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@options.with_log
 def show(
     ctx: typer.Context,
     orgid: options.Orgid,
     rid: Rid = None,
     email: Email = None,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Show what is stored of one recipient.
 
@@ -50,14 +48,12 @@ def show(
     _print(_recipient(ctx, orgid, rid, email, {}))
 
 
+@options.with_log
 def unsubscribe(
     ctx: typer.Context,
     orgid: options.Orgid,
     rid: Rid = None,
     email: Email = None,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Send nothing more to one recipient, nor the messages that wait for an invocation.
 
@@ -69,14 +65,12 @@ def unsubscribe(
     _print_status(_recipient(ctx, orgid, rid, email, {"status": int(Status.UNSUBSCRIBED)}))
 
 
+@options.with_log
 def resubscribe(
     ctx: typer.Context,
     orgid: options.Orgid,
     rid: Rid = None,
     email: Email = None,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Let one recipient have the messages of triggers to come.
 
@@ -88,14 +82,12 @@ def resubscribe(
     _print_status(_recipient(ctx, orgid, rid, email, {"status": int(Status.SUBSCRIBED)}))
 
 
+@options.with_log
 def erase(
     ctx: typer.Context,
     orgid: options.Orgid,
     rid: Rid = None,
     email: Email = None,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Forget everything about one recipient but its ID, and say what still holds something.
 

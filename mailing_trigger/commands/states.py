@@ -23,13 +23,11 @@ def register(mailings: typer.Typer) -> None:
     mailings.command("finish")(finish)
 
 
+@options.with_log
 def suspend(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Hold back what waits and what comes; recipients are still taken.
 
@@ -39,13 +37,11 @@ def suspend(
     _step(ctx, lambda client: client.suspend(orgid, mid))
 
 
+@options.with_log
 def resume(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Let a suspended mailing mail again, or a created one begin.
 
@@ -55,13 +51,11 @@ def resume(
     _step(ctx, lambda client: client.resume(orgid, mid))
 
 
+@options.with_log
 def cancel(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Close a mailing for good: what waits is never mailed, and stays visible.
 
@@ -71,13 +65,11 @@ def cancel(
     _step(ctx, lambda client: client.cancel(orgid, mid))
 
 
+@options.with_log
 def finish(
     ctx: typer.Context,
     orgid: options.Orgid,
     mid: options.Mid,
-    config: options.Config = None,
-    bootstrap_servers: options.BootstrapServers = None,
-    topic_prefix: options.TopicPrefix = None,
 ) -> None:
     """Close a mailing that has done its work; invoke it before, for what waits stays unsent.
 

@@ -20,6 +20,7 @@ def create(
     config: options.Config = None,
     bootstrap_servers: options.BootstrapServers = None,
     topic_prefix: options.TopicPrefix = None,
+    data_dir: options.DataDir = None,
     partitions: options.Partitions = None,
     replication: options.Replication = None,
 ) -> None:
@@ -54,6 +55,7 @@ def check(
     config: options.Config = None,
     bootstrap_servers: options.BootstrapServers = None,
     topic_prefix: options.TopicPrefix = None,
+    data_dir: options.DataDir = None,
 ) -> None:
     """Compare the topics with what they must be; exit 1 when something is wrong.
 

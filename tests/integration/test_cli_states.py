@@ -28,6 +28,7 @@ def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
         said = capsys.readouterr()
         return said.out + said.err
 
+    assert "has no mailing 1: give --name" in mailings("define", "--interval", "0")
     channels = ("--channel", "email", "--channel", "sms", "--unknown", "reject")
     more = (*channels, "--hourly-cap", "3", "--state", "created")
     prepared = mailings("define", "--name", "Hello", *more)
@@ -36,8 +37,12 @@ def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
     assert (shown["unknown_recipients"], shown["state"]) == ("REJECT", "CREATED")
     assert shown["hourly_cap"] == "3"
 
-    opened = mailings("define", "--name", "Hello", "--interval", "0", "--state", "active")
-    assert "ACTIVE" in opened
+    opened = mailings("define", "--unknown", "create", "--interval", "0", "--state", "active")
+    now = dict(line.split(maxsplit=1) for line in opened.splitlines())
+    assert (now["state"], now["interval_s"]) == ("ACTIVE", "0"), opened
+    # What is not given stays as it was.
+    kept = ("name", "type", "dedup", "channels", "hourly_cap")
+    assert [now[name] for name in kept] == [shown[name] for name in kept]
     assert mailings("suspend") == "mailing 1 is suspended: 0 waiting, 0 sent\n"
     with SyncTriggerClient(ClientSettings(cluster.bootstrap_servers, cluster.prefix)) as client:
         (rid,) = client.trigger(orgid=2, mid=1, recipients=[{"email": "a@example.com"}])
