@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,7 @@ from producers.contract.formats import AnswerFormat
 from producers.contract.mailing_calls import place_name, read_pending
 from producers.contract.media import Kind, kind_of
 from producers.contract.parameters import CallParameters, read_parameters
+from schemas.moments import iso_text
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,6 +42,7 @@ class Mailings:
             raise ContractError(415, Code.UNSUPPORTED_TYPE, detail)
         refuse_compressed(request)
         with self._admission.ticket() as ticket:
+            as_of_ms = now_ms()
             wanted = read_definition(await read_body(request, ticket, self._admission.limits))
             view = await self._client.define(
                 parameters.orgid,
@@ -53,14 +56,15 @@ class Mailings:
                 hourly_cap=wanted.hourly_cap,
                 state=wanted.state,
             )
-        return answered(described(view))
+        return answered(described(view, as_of_ms))
 
     async def read(self, request: Request) -> Response:
         """Answer the mailing with its counters, as of every call acknowledged before."""
         parameters = _admitted(request)
         with self._admission.ticket():
+            as_of_ms = now_ms()
             view = await self._client.mailing(parameters.orgid, parameters.mid)
-        return answered(described(view))
+        return answered(described(view, as_of_ms))
 
     async def invoke(self, request: Request) -> Response:
         """Cut what is pending; answer how many messages that is."""
@@ -89,8 +93,13 @@ def _admitted(request: Request) -> CallParameters:
     return parameters
 
 
-def described(view: MailingView) -> dict[str, object]:
-    """Return a mailing as answers have it."""
+def now_ms() -> int:
+    """Return the time: what is asked for from now on sees everything that was answered before."""
+    return time.time_ns() // 1_000_000
+
+
+def described(view: MailingView, as_of_ms: int) -> dict[str, object]:
+    """Return a mailing as answers have it, asked for at *as_of_ms* since 1970."""
     return {
         "orgid": view.orgid,
         "mid": view.mid,
@@ -114,6 +123,7 @@ def described(view: MailingView) -> dict[str, object]:
         "emails": view.emails,
         "sms": view.sms,
         "unreachable": view.unreachable,
+        "asOf": iso_text(as_of_ms),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from producers.bridge.failures import as_problem
 from producers.bridge.gate import authorize
-from producers.bridge.mailings import answered, described
+from producers.bridge.mailings import answered, described, now_ms
 from producers.bridge.problems import Problem
 from producers.bridge.trigger import query_of
 from producers.contract.mailing_calls import read_closing, read_suspend
@@ -37,8 +37,9 @@ class States:
         authorize(request, call.orgid)
         step = self._client.suspend if call.suspend else self._client.resume
         with self._admission.ticket():
+            as_of_ms = now_ms()
             view = await step(call.orgid, call.mid)
-        return answered(described(view))
+        return answered(described(view, as_of_ms))
 
     async def cancel(self, request: Request) -> Response:
         """Cancel mailings; answer what became of each."""

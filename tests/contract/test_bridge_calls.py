@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from producers.errors import (
     NotAcknowledged,
     Overloaded,
 )
+from schemas.moments import iso_text
 from schemas.records import ControlOutcome
 from tests.support.bridge import GOOD, SEED_BODY, TRIGGER, Bridge, StandIn, running
 
@@ -278,6 +280,7 @@ def test_a_wrong_parameter_is_a_400_that_names_it(
 
 
 def test_a_mailing_is_defined_read_and_invoked(bridge: Bridge) -> None:
+    began = iso_text(datetime.now(UTC))
     body = b'{type:"api-triggered",name:"Example Mailing",dedup:"recipient",interval:60,}'
     defined = bridge.http.put("/v3.7/mailing?orgid=2&mid=7", content=body)
     read = bridge.http.get("/v3.7/mailing?orgid=2&mid=7")
@@ -285,7 +288,9 @@ def test_a_mailing_is_defined_read_and_invoked(bridge: Bridge) -> None:
     invoked = bridge.http.post("/v3.7/mailing/invoke?orgid=2&mid=7")
 
     assert defined.status_code == read.status_code == invoked.status_code == 200
-    assert defined.json() == read.json()
+    as_of = read.json()["asOf"]
+    assert defined.json() | {"asOf": as_of} == read.json()
+    assert began <= defined.json()["asOf"] <= as_of <= iso_text(datetime.now(UTC))
     assert read.json()["name"] == "Example Mailing"
     assert (read.json()["dedup"], read.json()["interval"]) == ("recipient", 60)
     assert (read.json()["state"], read.json()["pending"]) == ("active", 0)
