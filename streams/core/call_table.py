@@ -5,7 +5,7 @@ Which calls began under the keys at home here; and of entries at home here what 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -66,7 +66,8 @@ class CallTable:
     """Calls by log key in the order in which they began; answers by call and index."""
 
     def __init__(self) -> None:
-        self.calls: dict[bytes, Call] = {}
+        # A plain dict keeps the places of what was taken from its front, and goes through them.
+        self.calls: OrderedDict[bytes, Call] = OrderedDict()
         # Calls and their entries, wherever these are at home.
         self.size = 0
         # Both as Avro writes them: call and index; rid and outcome.
@@ -151,7 +152,7 @@ class CallTable:
 
     def sort(self) -> None:
         """Put everything into the order of the log again."""
-        self.calls = dict(sorted(self.calls.items(), key=lambda item: item[1].call))
+        self.calls = OrderedDict(sorted(self.calls.items(), key=lambda item: item[1].call))
         self.batches = deque(sorted(self.batches, key=lambda batch: batch.base_offset))
 
     def rollback(self) -> None:

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from streams.core.partition import Mailing, PartitionState
 
 EMAIL_ALONE: Final = (Channel.EMAIL,)
+# Of a slice: some 10 ms of work, however large a context is.
+_SLICE_BYTES: Final = 1024 * 1024
 
 
 def drain(state: PartitionState, limit: int, send_frame: bytes, effects: Effects) -> int:
-    """Send the oldest messages of cut queues, batch by batch until *limit*; return how many."""
-    sent = 0
-    while state.drains and sent < limit:
+    """Send the oldest messages of cut queues, batch by batch; return how many.
+
+    It ends at *limit*, and earlier where they are large.
+    """
+    sent = size = 0
+    while state.drains and sent < limit and size < _SLICE_BYTES:
         queue_id = state.drains[0]
         orgid, mid, invocation = queue_id
         mailing = state.mailings[orgid, mid]
@@ -37,6 +42,7 @@ def drain(state: PartitionState, limit: int, send_frame: bytes, effects: Effects
             state.drains.popleft()
             mailing.cuts = tuple(cut for cut in mailing.cuts if cut.invocation != invocation)
         sent += len(batch)
+        size += batch.size
     return sent
 
 

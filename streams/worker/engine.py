@@ -49,9 +49,12 @@ _DRAIN_SLICE = 250
 # drain filled it, no trigger would be folded until the one before is written. Beside triggers fewer
 # again, for whoever waits for an answer shares processors and broker with them (`bench drain`).
 _DRAINED_ALONE = 8_000
+# And as many as there are events besides, or more would come than go.
 _DRAINED_BESIDE = 2_500
-# Longer than a transaction takes to be written or given up.
-_RELEASE_S = 60.0
+_MOST_DRAINED_BYTES = 16 * 1024 * 1024
+# Longer than a transaction takes to be written or given up. Second by second: while the process is
+# paused the event loop has no time either, and that is not its fault.
+_RELEASE_S = 60
 # The shipper's own limits are shorter: 15 s to write. Whoever takes longer does not obey them.
 _SHIP_LIMIT_S = 20.0
 # Each shipper that is left behind keeps some five threads, eight files and 6 MiB.
@@ -102,6 +105,7 @@ class Engine:
         self._wakeup = asyncio.Event()
         self._stopping = False
         self._timer = InvocationTimer(framing, self.replier.send_event, time.monotonic)
+        self._drained_last = -1
         self._statistics = StatisticsPace(time.monotonic)
         # Rows are due that no transaction may come to carry.
         self._rows_due = False
@@ -142,7 +146,14 @@ class Engine:
         """Give partitions up; returns when nothing of them is being shipped any more."""
         assert self._loop is not None  # noqa: S101 - the source starts after the engine
         done = asyncio.run_coroutine_threadsafe(self._release(partitions), self._loop)
-        done.result(_RELEASE_S)
+        for left in reversed(range(_RELEASE_S)):
+            try:
+                done.result(1.0)
+            except TimeoutError:
+                if not left:
+                    raise
+            else:
+                return
 
     def fail(self, error: BaseException) -> None:
         """The process cannot go on."""
@@ -207,9 +218,10 @@ class Engine:
         building = self._building
         if building is None:
             return True
-        alone = building.drained == building.events
-        most = _DRAINED_ALONE if alone else _DRAINED_BESIDE
-        return building.drained < most and self._has_room()
+        beside = building.events - building.drained
+        most = max(_DRAINED_BESIDE, beside) if beside else _DRAINED_ALONE
+        small = building.drained_bytes < _MOST_DRAINED_BYTES
+        return building.drained < most and small and self._has_room()
 
     def _may_ship(self) -> bool:
         pausing = self._pausing and self._has_room()
@@ -246,9 +258,12 @@ class Engine:
                 owned.fold.state.recipients.prefetch(record[1] for record in chunk.records)
                 owned.fold.apply(chunk.records, part.effects, poison)
             except UnknownFraming as exc:
+                # Of the events before it; a stop may ship them while the registry is silent.
+                self._reply(part.effects, building)
                 await self._ask_registry(chunk, owned, exc)
                 continue
             except StoreUnfit as exc:
+                self._reply(part.effects, building)
                 await self._give_back(exc)
                 return
             if part.first is None:
@@ -308,15 +323,21 @@ class Engine:
         drained = False
         if self._metadata is None:
             return False
-        for owned in self.owned.values():
+        # Each partition in its turn, or those behind it would wait until the first are empty.
+        last = self._drained_last
+        for partition in sorted(self.owned, key=lambda each: (each <= last, each)):
+            owned = self.owned[partition]
             if not owned.fold.state.drains or not self._may_drain():
                 continue
             if self._building is None:
                 self._building = Transaction(self._metadata)
-            part = self._building.part(owned.fold, owned.incarnation)
-            sends = owned.fold.drain(_DRAIN_SLICE, part.effects)
-            self._building.events += sends
-            self._building.drained += sends
+            building, part = self._building, self._building.part(owned.fold, owned.incarnation)
+            before = len(part.effects.sends)
+            messages = owned.fold.drain(_DRAIN_SLICE, part.effects)
+            building.events += messages
+            building.drained += messages
+            building.drained_bytes += sum([len(send) for _, send in part.effects.sends[before:]])
+            self._drained_last = partition
             drained = True
         return drained
 
@@ -468,5 +489,7 @@ class Engine:
                 self._building.parts.pop(partition, None)
         if self._building is not None and not self._building.parts:
             self._building = None
-        await self._settle()
+        # Later ones have no part of these partitions.
+        if self._shipping is not None:
+            await asyncio.wait({self._shipping})
         self.progress += 1

@@ -333,6 +333,7 @@ class Source:
         if not self.is_current(partition, incarnation):
             return
         self._delivering.pop(partition, None)
+        self.positions.pop(partition, None)
         if partition in self._fetched:
             self._unassign(consumer, [TopicPartition(self._settings.log, partition)])
         self._restorers.submit(self._take_over, partition, incarnation)
@@ -350,6 +351,7 @@ class Source:
                 self._orders.append(lambda c: self._seek(c, partition, offset, incarnation))
             return
         self._delivering[partition] = incarnation
+        self.positions[partition] = offset
         self._put(Membership(consumer.consumer_group_metadata()))
 
     def _begin_delivery(
@@ -374,6 +376,7 @@ class Source:
         consumer.incremental_assign([place])
         self._fetched.add(partition)
         self._delivering[partition] = incarnation
+        self.positions[partition] = state.applied + 1
 
     def stamped(self, state: PartitionState) -> TopicPartition:
         """Return the offset that goes with *state*, with our note."""
@@ -393,7 +396,8 @@ class Source:
             try:
                 state = self._takeover.run(partition, still_ours)
             except TakeoverAbandoned:
-                return
+                # If it is ours yet, an earlier takeover of it closed the database of this one.
+                time.sleep(next(tries, _POLL_S))
             except (KafkaException, AdminError, TimeoutError) as exc:
                 # A broker that restarts; futures of the administration client have a timeout.
                 self._takeover.reconnect()

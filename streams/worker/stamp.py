@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# In no name of a group or of a client.
+_SEPARATOR: Final = "\x1f"
 
 
 class Stamp(NamedTuple):
@@ -14,12 +17,12 @@ class Stamp(NamedTuple):
 
     def encode(self) -> str:
         """Return the metadata of an offset commit."""
-        return f"{self.seq} {self.transactional_id} {self.member_id}"
+        return _SEPARATOR.join((str(self.seq), self.transactional_id, self.member_id))
 
     @classmethod
     def decode(cls, metadata: str | None) -> Stamp | None:
         """Return the stamp, or None when somebody else committed the offset."""
-        parts = (metadata or "").split(" ")
+        parts = (metadata or "").split(_SEPARATOR)
         if len(parts) != len(cls._fields) or not parts[0].isdigit():
             return None
         return cls(int(parts[0]), parts[1], parts[2])

@@ -72,11 +72,13 @@ class Tables:
                 warned = True
             time.sleep(_RETRY_S)
 
-    def discard(self, partition: int) -> None:
+    def discard(self, partition: int, still_ours: Callable[[], bool]) -> None:
         """Delete the partition's database."""
         from streams.store.rocksdb import destroy  # noqa: PLC0415 - as above
 
         with self._lock:
+            if not still_ours():
+                raise TakeoverAbandoned
             self._close(partition)
             destroy(self._path(partition))
 

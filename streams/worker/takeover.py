@@ -154,7 +154,7 @@ class Takeover:
             partition,
             cause,
         )
-        self._tables.discard(partition)
+        self._tables.discard(partition, still_ours)
         return self._read(partition, committed, still_ours)
 
     def _read(

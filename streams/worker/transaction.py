@@ -69,7 +69,8 @@ class Transaction:
     """Effects of several partitions that are written together or not at all.
 
     *group_metadata* is the membership under which the first of its records was fetched; *drained*
-    are the messages of invocations among its *events*.
+    are the messages of invocations among its *events*, and *drained_bytes* is their size, which
+    *size*, of what was fetched, has no part of.
     """
 
     group_metadata: object
@@ -78,6 +79,7 @@ class Transaction:
     offsets: list[TopicPartition] = field(default_factory=list)
     events: int = 0
     drained: int = 0
+    drained_bytes: int = 0
     size: int = 0
 
     def part(self, fold: Fold, incarnation: int) -> Part:

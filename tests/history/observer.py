@@ -132,7 +132,7 @@ def _commit(key: bytes | None, value: bytes | None, whose: tuple[str, str]) -> C
     text = content.text(compact=version >= 4).removesuffix("\0")
     if text == BY_HAND:
         return None
-    note: Any = text.split(" ")
+    note: Any = text.split("\x1f")
     if len(note) != 3:
         return Commit(partition, offset, -1, "")
     return Commit(partition, offset, int(note[0]), note[1])

@@ -218,3 +218,10 @@ def test_a_recipient_of_one_mailing_is_known_to_all_of_its_organisation_alone() 
         (rid_of(3, HOME), Outcome.KNOWN),
         (rid_of(5, HOME), Outcome.CREATED),
     ]
+
+
+def test_a_slice_of_a_drain_ends_early_where_contexts_are_large() -> None:
+    large = [triggered(email=A, context=b"%0200000d" % number) for number in range(20)]
+    partition = folded(defined(), *large, invoked())
+    assert len(partition.run(drain=1000).sends()) == 6
+    assert len(partition.drain_all().sends()) == 20

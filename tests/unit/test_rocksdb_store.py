@@ -19,6 +19,9 @@ from streams.core.restore import Restore
 from streams.store import rocksdb
 from streams.store.errors import StoreBusy, StoreClosed, StoreError, StoreUnfit
 from streams.store.rocksdb import RocksRecipients
+from streams.worker.errors import TakeoverAbandoned
+from streams.worker.settings import WorkerSettings
+from streams.worker.tables import Tables
 from tests.suites.recipient_table import (
     ANN,
     BOB,
@@ -362,3 +365,16 @@ def test_calls_with_keys_and_caps_are_still_known_after_a_warm_restart(
     assert (restored.calls.calls, restored.calls.answers) == (live.calls.calls, live.calls.answers)
     assert live.calls.answers
     assert restored.caps.times == live.caps.times != {}
+
+
+def test_a_takeover_that_lost_its_partition_does_not_delete_the_database_of_the_next(
+    tmp_path: Path,
+) -> None:
+    settings = WorkerSettings(bootstrap_servers="", store="rocksdb", data_dir=tmp_path)
+    tables = Tables(settings)
+    tables.open(0, "a changelog", lambda: True)
+    with pytest.raises(TakeoverAbandoned):
+        tables.discard(0, lambda: False)
+    assert (tmp_path / "rocksdb" / f"{settings.state}-0").is_dir()
+    tables.discard(0, lambda: True)
+    assert not (tmp_path / "rocksdb" / f"{settings.state}-0").exists()
