@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from producers import LogUnavailable
 from streams.worker.admin import create_topics
+from tests.support.clients import people
+from tests.support.fake_worker import FakeWorker
 from tests.support.faultrules import Api, Do, Line, Rule
 from tests.support.faults_network import BadLine, Resets
 from tests.support.load import under_load
 from tests.support.proxied import Proxied, proxied
 from tests.support.topics import PARTITIONS, fresh_prefix
-from tests.support.worker import Cluster, until
+from tests.support.wait import eventually
+from tests.support.worker import MID, ORG, Cluster, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.faultproxy import FaultProxy
     from tests.support.faults_network import Fault
     from tests.support.processes import Processes
 
@@ -202,3 +208,63 @@ def test_a_takeover_that_asks_a_broker_which_coordinates_no_more_does_not_end_th
         assert load.unknown == []
 
     asyncio.run(story())
+
+
+_LATE = Rule(Api.PRODUCE, Do.DELAY_ANSWER, times=1, seconds=60)
+_LOST = Rule(Api.PRODUCE, Do.LOSE_ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        # On its connection no other answer passes it.
+        pytest.param(lambda p: p.add(_LATE), lambda p: p.remove(_LATE), id="late"),
+        pytest.param(lambda p: p.add(_LOST), lambda p: p.remove(_LOST), id="lost"),
+        pytest.param(lambda p: p.set_line(Line(hold_down=True)), lambda p: p.set_line(), id="dumb"),
+    ],
+)
+def test_what_is_in_flight_when_an_event_runs_out_of_its_time_is_written_once(
+    spoilt: Proxied,
+    behind: Cluster,
+    begin: Callable[[FaultProxy], None],
+    end: Callable[[FaultProxy], None],
+) -> None:
+    async def story() -> dict[str, BaseException | None]:
+        async with behind.client(ack_timeout_s=4.0) as client:
+
+            async def post(name: str) -> None:
+                one = {"email": f"{name}@domain.com"}
+                await client.post(orgid=ORG, mid=MID, recipients=[one], request_id=name)
+
+            await post("before")
+            begin(spoilt.proxy)
+            calls = {"first": asyncio.create_task(post("first"))}
+            while not calls["first"].done():
+                name = f"behind-{len(calls)}"
+                calls[name] = asyncio.create_task(post(name))
+                # A connection has five requests in flight: these are of different ages.
+                await asyncio.sleep(0.5)
+            end(spoilt.proxy)
+            told = await asyncio.gather(*calls.values(), return_exceptions=True)
+            # Into every partition, behind whatever there still was.
+            await client.post(orgid=ORG, mid=MID, recipients=people(40), request_id="after")
+            return dict(zip(calls, told, strict=True))
+
+    told = asyncio.run(story())
+    with FakeWorker(spoilt.direct, behind.prefix) as worker:
+        written: Counter[tuple[str, int]] = Counter()
+
+        def whole() -> bool:
+            written.clear()
+            written.update((e["request_id"], e["index"]) for _, e, _ in list(worker.seen))
+            return len([name for name, _ in written if name == "after"]) == 40
+
+        eventually(whole)
+    assert {place: times for place, times in written.items() if times > 1} == {}
+    assert isinstance(told["first"], LogUnavailable)
+    assert len(told) > 5
+    for name, error in told.items():
+        if error is None:
+            assert (name, 0) in written
+        elif isinstance(error, LogUnavailable) and not error.produced:
+            assert (name, 0) not in written

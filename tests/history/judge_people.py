@@ -50,8 +50,8 @@ class PeopleJudge:
     def _nothing_from_nothing(self) -> None:
         """I2: each change of the log was asked for, as it stands there, and once.
 
-        Under one request id it may stand twice: where an event runs out of time, the client library
-        gives its producer a new epoch, and sends again what other partitions may have already.
+        Under one request id it may stand twice, which the evidence counts: the client library may
+        give its producer a new epoch, and send again what other partitions have already.
         """
         met: dict[int, str] = {}
         for change in self._topics.changes:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
-from producers import BulkAnswer, Overloaded, TriggerRejected
+from producers import BulkAnswer, LogUnavailable, Overloaded, TriggerRejected
 from producers.contract.entries import OnTheFlyEntry, TriggerCall
 from producers.contract.recipients import read_recipients
 from producers.in_flight import InFlight
@@ -15,7 +23,7 @@ from schemas.ids import rid_of
 from schemas.partition import partition_for
 from schemas.profiles import write_profile
 from schemas.records import ACKNOWLEDGEMENT, Outcome
-from schemas.topics import ACKS
+from schemas.topics import ACKS, LOG
 from tests.support.clients import opened, people, time_is_over, with_answers
 from tests.support.fake_worker import FakeWorker, Reply, ack, created, rejecting_rids
 from tests.support.topics import PARTITIONS
@@ -301,6 +309,29 @@ def test_a_posted_call_with_a_bad_entry_produces_nothing(kafka: Broker, topics: 
     asyncio.run(run())
     with FakeWorker(kafka.bootstrap_servers, topics) as worker:
         assert [event["email"] for event in worker.events(1)] == ["last@y.org"]
+
+
+@pytest.mark.embedded_will_do
+def test_after_an_event_that_the_broker_refuses_the_next_call_is_taken(
+    kafka: Broker, topics: str
+) -> None:
+    limit = ConfigEntry("max.message.bytes", "5000", incremental_operation=AlterConfigOpType.SET)
+    log = ConfigResource(ResourceType.TOPIC, topics + LOG, incremental_configs=[limit])
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+
+    async def run() -> LogUnavailable:
+        async with opened(kafka, topics) as client:
+            admin.incremental_alter_configs([log])[log].result(10)
+            too_large = {"email": "large@y.org", "context": {"x": secrets.token_hex(10_000)}}
+            with pytest.raises(LogUnavailable) as caught:
+                await client.post(orgid=2, mid=1, recipients=[too_large])
+            await client.post(orgid=2, mid=1, recipients=[{"email": "next@y.org"}])
+            return caught.value
+
+    error = asyncio.run(run())
+    assert not error.produced
+    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        assert [event["email"] for event in worker.events(1)] == ["next@y.org"]
 
 
 # bulk
