@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from producers.calls import Reports
 
 log = logging.getLogger("mailing_trigger.client")
+# The library calls the guarantee experimental whenever a producer is made.
+_library_log = log.getChild("producer")
+_library_log.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage())
 
 POLL_S = 0.1
 # Events of so many moments are told apart within the patience, to know how old the oldest is.
@@ -107,7 +110,7 @@ class Lane:
             "enable.gapless.guarantee": True,
         }
         self.producer = producer_of(
-            {**config, **alone, "error_cb": self._fate.on_error}, logger=log
+            {**config, **alone, "error_cb": self._fate.on_error}, logger=_library_log
         )
 
     # Of the event loop.

@@ -8,15 +8,17 @@ import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from producers.lane import Fate
+from producers.lane import Fate, Lane
 from producers.log import LogWriter, never_sent
 from producers.settings import ClientSettings
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    import pytest
 
     from producers.calls import Reports
 
@@ -288,6 +290,20 @@ def test_a_refused_batch_leaves_nothing_to_wait_for() -> None:
             assert not it.log._lane.stale
 
     asyncio.run(run())
+
+
+def test_a_new_producer_does_not_warn_of_its_own_settings(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lane = Lane(
+        Producer,
+        {"bootstrap.servers": "127.0.0.1:1", "enable.idempotence": True},
+        [],
+        patience_s=PATIENCE_S,
+    )
+    # Of the broker that is not there it does.
+    eventually(lambda: lane.serve() or caplog.records)
+    assert "experimental" not in caplog.text
 
 
 def test_the_first_fate_of_a_producer_stays() -> None:
