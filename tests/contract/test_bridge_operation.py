@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,20 +13,23 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 
-from producers.bridge import readiness, server
+from producers.bridge import readiness, server, trigger
 from producers.bridge.app import VERSIONS, create_app
 from producers.bridge.definition import DEDUP, read_definition
 from producers.bridge.documentation import OPENAPI
 from producers.bridge.errors import BridgeError
 from producers.bridge.resources import Resource
 from producers.contract import fields
+from producers.contract.recipients import read_call
 from producers.errors import LogUnavailable, NotAcknowledged
 from producers.mailing_statistics import StatisticsTable
 from tests.support.bridge import GOOD, TRIGGER, Bridge, StandIn, mailing, running, settings
-from tests.support.wait import eventually
+from tests.support.wait import WITHIN_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from producers.contract.entries import TriggerCall
 
 DOCUMENT = json.loads(OPENAPI)
 SEND = (
@@ -262,7 +266,17 @@ def test_an_address_nobody_knows_is_one_clear_line() -> None:
         server.serve(settings(host="no-such-host.invalid", insecure=True))
 
 
-def test_a_large_body_does_not_keep_small_calls_waiting(bridge: Bridge) -> None:
+def test_a_large_body_does_not_keep_small_calls_waiting(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_is_answered = threading.Event()
+
+    def read_slowly(body: bytes, *, content_type: str | None) -> TriggerCall:
+        if len(body) > trigger.IN_PLACE_BYTES:
+            assert small_is_answered.wait(WITHIN_S)
+        return read_call(body, content_type=content_type)
+
+    monkeypatch.setattr(trigger, "read_call", read_slowly)
     large = b"[" + b",".join(b'{"email":"u%d@example.com"}' % n for n in range(50_000)) + b"]"
     base = f"http://127.0.0.1:{bridge.port}"
     with (
@@ -271,11 +285,10 @@ def test_a_large_body_does_not_keep_small_calls_waiting(bridge: Bridge) -> None:
     ):
         head = f"PUT {TRIGGER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(large)}\r\n\r\n"
         connection.sendall(head.encode() + large)
-        eventually(lambda: "inflight_calls 1.0" in other.get("/metrics").text, every_s=0.0)
+        eventually(lambda: "inflight_calls 1.0" in other.get("/metrics").text)
         seen = len(bridge.client.calls)
         bridge.good_call()
-        # The large one has not got as far as the log yet: the small one overtook it.
-        overtaken = len(bridge.client.calls[seen].entries)
+        small_is_answered.set()
         eventually(lambda: len(bridge.client.calls) == seen + 2)
 
-    assert overtaken == 1
+    assert [len(call.entries) for call in bridge.client.calls[seen:]] == [1, 50_000]

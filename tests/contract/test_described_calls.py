@@ -34,7 +34,6 @@ def system(kafka: Broker, tmp_path: Path) -> Iterator[Stack]:
     remove_topics(kafka.bootstrap_servers, started.cluster.prefix)
 
 
-@pytest.mark.timeout(600)
 def test_every_call_is_answered_as_it_is_described(system: Stack, tmp_path: Path) -> None:
     # As a command, for schemathesis's plugin for pytest is not what pytest is by now.
     command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(CONFIG)]

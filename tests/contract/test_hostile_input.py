@@ -177,6 +177,14 @@ def reply(connection: socket.socket) -> bytes:
             return answer
 
 
+def ended(connection: socket.socket) -> bool:
+    """Return whether the bridge ends a connection, of which it may have left something unread."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [
@@ -240,7 +248,9 @@ def test_a_head_that_does_not_come_ends_the_connection(monkeypatch: pytest.Monke
     ):
         slow.sendall(f"PUT {TRIGGER} HTTP/1.1\r\nHost".encode())
 
-        assert silent.recv(1) == slow.recv(1) == b""
+        assert ended(silent)
+        assert ended(slow)
+        monkeypatch.undo()
         bridge.good_call()
 
 
@@ -255,7 +265,7 @@ def test_a_refused_body_that_never_ends_ends_the_connection(
         connection.sendall(head(f"Content-Length: {50 * MIB}") + b"x")
 
         assert reply(connection).startswith(b"HTTP/1.1 413 ")
-        assert connection.recv(1) == b""
+        assert ended(connection)
         bridge.good_call()
 
 
@@ -282,7 +292,8 @@ def test_a_body_that_does_not_come_is_a_408(limits: Limits) -> None:
 
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"the body did not come" in answer
-        bridge.good_call()
+        # Of one whose own body is held up for so long on its way, the call is made again.
+        eventually(lambda: bridge.http.put(TRIGGER, content=GOOD).status_code == 200)
 
 
 @pytest.mark.parametrize(

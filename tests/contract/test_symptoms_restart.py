@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support import stack as stacks
 from tests.support.wait import eventually
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from streams.embedded.broker import EmbeddedBroker
 
 
-@pytest.mark.timeout(180)
 def test_after_a_restart_of_the_broker_triggers_move_again_by_themselves(
     own_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
@@ -27,7 +24,7 @@ def test_after_a_restart_of_the_broker_triggers_move_again_by_themselves(
         own_broker.kill()
         during = mailing.call('[{"email":"during@example.com"}]')
         own_broker.start()
-        eventually(stack.ready, within_s=90)
+        eventually(stack.ready)
         (known,) = mailing.ids('[{"email":"before@example.com"}]')
         (after,) = mailing.ids('[{"email":"after@example.com"}]')
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.crash
 
 
-@pytest.mark.timeout(180)
 def test_everything_reconnects_by_itself_when_the_broker_restarts(
     own_broker: EmbeddedBroker, own_cluster: Cluster
 ) -> None:

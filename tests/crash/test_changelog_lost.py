@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from producers.client import TriggerClient
     from tests.support.worker import Cluster
 
-pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.crash, pytest.mark.faults]
 
 STATE = "mailing.state"
 PEOPLE = [{"email": f"person{number}@example.org"} for number in range(40)]
@@ -41,7 +41,7 @@ def test_a_changelog_that_lost_records_is_refused_and_made_again_as_the_worker_s
             sent = await asyncio.to_thread(_sends, cluster)
             await asyncio.to_thread(lambda: break_topics.truncate(cluster, STATE, before=before))
             refused = cluster.start(STORE=store)
-            assert await asyncio.to_thread(lambda: refused.wait(within_s=90)) > 0
+            assert await asyncio.to_thread(refused.wait) > 0
             assert "records of it were deleted" in refused.output()
             assert "Delete this topic and the consumer group" in refused.output()
             assert "Traceback" not in refused.output()

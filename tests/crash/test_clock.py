@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.processes import Running
     from tests.support.worker import Cluster
 
-pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.crash, pytest.mark.faults]
 
 HOUR = 3600
 TEN_YEARS = 10 * 365 * 24 * HOUR

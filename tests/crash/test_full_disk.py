@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from streams.embedded.broker import EmbeddedBroker
     from tests.support.processes import Processes
 
-pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.crash, pytest.mark.faults]
 
 PEOPLE = [{"email": f"person{number}@example.org"} for number in range(500)]
 
@@ -57,7 +57,7 @@ def test_nothing_answered_is_lost_when_the_broker_s_disk_is_full(
 ) -> None:
     async def story() -> None:
         worker = on_cramped.start()
-        async with under_load(on_cramped, seed=41, ack_timeout_s=20) as load:
+        async with under_load(on_cramped, seed=41, ack_timeout_s=8) as load:
             await load.more(100)
             broker_disk.fill()
             with pytest.raises(ClientError):
@@ -85,7 +85,7 @@ def test_a_full_disk_under_the_databases_ends_the_worker_and_loses_nothing(
             assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
             await asyncio.to_thread(worker.stop)
             on_full = cluster.start(STORE="rocksdb")
-            assert await asyncio.to_thread(lambda: on_full.wait(within_s=90)) > 0
+            assert await asyncio.to_thread(on_full.wait) > 0
             assert str(disk.path) in on_full.output()
             assert "No space left on device" in on_full.output()
             assert "Traceback" not in on_full.output()

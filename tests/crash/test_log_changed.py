@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.stack import Mailing, Stack
     from tests.support.worker import Cluster
 
-pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.crash, pytest.mark.faults]
 
 LOG = "mailing.recipients"
 PEOPLE = [{"email": f"person{number}@example.org"} for number in range(40)]
@@ -66,14 +66,13 @@ def test_partitions_added_under_worker_and_bridge_stop_both_before_an_address_ha
         answer = _call(mailing, email)
         if answer.status_code == 200:
             known[email] = answer.json()[0]
-        elif answer.status_code == 503:
+        elif _is_changed(answer):
             break
-    assert answer.json()["code"] == "LOG_CHANGED"
     assert "has 5 partitions now and had 4" in answer.json()["detail"]
     _ended_with(system, "5 partitions", "use a new topic prefix")
     assert known.items() <= told.items()
     again = system.cluster.start()
-    assert again.wait(within_s=90) > 0
+    assert again.wait() > 0
     assert "a partition count cannot be changed" in again.output()
 
 
@@ -89,7 +88,7 @@ def test_events_deleted_unread_are_refused_until_the_offset_is_set_as_the_worker
             lost = {p: start for p, start in starts.items() if start > before.get(p, 0)}
             assert lost
             refused = cluster.start()
-            assert await asyncio.to_thread(lambda: refused.wait(within_s=90)) > 0
+            assert await asyncio.to_thread(refused.wait) > 0
             said = refused.output()
             assert "events were deleted before they were read" in said
             assert any(
@@ -123,7 +122,7 @@ def test_a_worker_that_is_overtaken_by_deletion_stops_and_skips_nothing_silently
             await client.post(orgid=ORG, mid=MID, recipients=OTHERS)
             await asyncio.to_thread(break_topics.truncate, cluster, LOG)
             worker.resume()
-            assert await asyncio.to_thread(lambda: worker.wait(within_s=90)) > 0
+            assert await asyncio.to_thread(worker.wait) > 0
         assert "events were deleted before they were read" in worker.output()
 
     asyncio.run(story())
@@ -145,7 +144,6 @@ def _takes_over(worker: Running) -> None:
     """Return when a worker that was just started has taken all partitions over."""
     eventually(
         lambda: worker.output().count("taken over: seq") == PARTITIONS or not worker.running(),
-        within_s=90,
     )
     assert worker.running(), worker.output()
 
@@ -171,12 +169,17 @@ def _call_until_refused(mailing: Mailing) -> tuple[httpx.Response, dict[str, int
         answer = _call(mailing, f"late{n}@example.org")
         if answer.status_code == 200:
             told[f"late{n}@example.org"] = answer.json()[0]
-        if answer.status_code == 503 and answer.json()["code"] == "LOG_CHANGED":
+        if _is_changed(answer):
             return answer, told
     raise AssertionError
 
 
+def _is_changed(answer: httpx.Response) -> bool:
+    # Before the bridge sees it a call may stay open, or its events find no place.
+    return answer.status_code == 503 and answer.json()["code"] == "LOG_CHANGED"
+
+
 def _ended_with(system: Stack, *words: str) -> None:
-    assert system.worker.wait(within_s=90) > 0
+    assert system.worker.wait() > 0
     for said in words:
         assert said in system.worker.output()

@@ -31,8 +31,8 @@ from mailing_trigger.delivery.settings import (
     Tls,
     sender_of,
 )
-from streams.embedded.ports import free_port
 from tests.support.mail_server import PASSWORD, USER, mail_server
+from tests.support.ports import own_port
 from tests.support.sends import send
 
 if TYPE_CHECKING:
@@ -150,12 +150,12 @@ def test_many_mails_at_once_share_eight_connections() -> None:
 
 
 def test_a_server_that_is_not_there_is_nobodys_fault() -> None:
-    (said,) = through(plain(free_port()), send())
+    (said,) = through(plain(own_port()), send())
     assert type(said) is Unavailable
 
 
 def test_a_connection_that_the_server_ended_is_made_anew() -> None:
-    port = free_port()
+    port = own_port()
 
     async def story(outlet: Outlet) -> list[str]:
         said = []

@@ -33,7 +33,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
     """One broker, started for the first time, for the tests that leave it running."""
     with EmbeddedBroker(tmp_path_factory.mktemp("embedded") / "dätä, 1") as running:
         admin = AdminClient({"bootstrap.servers": running.bootstrap_servers})
-        admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(10)
+        admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(30)
         yield running
 
 

@@ -11,13 +11,13 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from schemas.records import ACKNOWLEDGEMENT, RECIPIENT_SEND
-from streams.embedded.ports import free_port
 from streams.verify.reading import ACKS, LOG, SENDS, STATE, Topics
 from streams.verify.records import Records
 from streams.verify.recount import recount
 from tests.support import raw
 from tests.support.events import CODEC
 from tests.support.load import Load
+from tests.support.ports import own_port
 from tests.support.recount import Recount, read_all
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, all_sent, until
@@ -37,7 +37,6 @@ def verify(cluster: Cluster, *flags: str) -> tuple[int, str]:
     return running.wait(within_s=VERIFIED_WITHIN_S), running.output()
 
 
-@pytest.mark.timeout(240)
 def test_a_killed_worker_leaves_nothing_to_find_and_each_forged_record_is_named(
     cluster: Cluster,
 ) -> None:
@@ -76,7 +75,7 @@ def test_a_killed_worker_leaves_nothing_to_find_and_each_forged_record_is_named(
 async def _load_and_kill(cluster: Cluster) -> None:
     """Trigger through the client and over HTTP, and kill the worker in the middle."""
     worker = cluster.start()
-    port = free_port()
+    port = own_port()
     cluster.processes.start("bridge", env=cluster.environment(PORT=str(port), ACK_TIMEOUT_S="40"))
     async with (
         cluster.client() as client,
@@ -110,7 +109,6 @@ async def _ready(http: httpx.AsyncClient) -> bool:
         return False
 
 
-@pytest.mark.timeout(180)
 def test_a_running_system_has_nothing_to_find_nor_one_whose_topics_lost_their_beginning(
     cluster: Cluster,
 ) -> None:
@@ -146,7 +144,7 @@ def _expire(cluster: Cluster) -> None:
         if name in {LOG, ACKS, SENDS} and end
     ]
     for deleted in admin.delete_records(places).values():
-        deleted.result(10)
+        deleted.result(30)
     eventually(lambda: any(Topics(cluster.bootstrap_servers, cluster.prefix).begins.values()))
 
 

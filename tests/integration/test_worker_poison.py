@@ -130,4 +130,4 @@ def _limit(cluster: Cluster, name: str, size: int) -> None:
         ],
     )
     admin = cluster.admin()
-    admin.incremental_alter_configs([resource])[resource].result(10)
+    admin.incremental_alter_configs([resource])[resource].result(30)

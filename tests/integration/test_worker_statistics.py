@@ -80,7 +80,7 @@ def test_a_mailing_from_before_there_were_rows_gets_them(cluster: Cluster) -> No
             await client.define(ORG, MID, name="A mailing", interval_s=0)
             await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE)
             assert await asyncio.to_thread(worker.stop) == 0
-            admin.delete_topics([name])[name].result(10)
+            admin.delete_topics([name])[name].result(30)
             await asyncio.to_thread(eventually, made_again)
             cluster.start()
             async with reader_of(cluster) as reader:

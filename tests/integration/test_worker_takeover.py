@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.codec import Codec
 from schemas.records import PARTITION_META
-from streams.worker.admin import create_topics
-from tests.support import raw
+from tests.support import break_topics, raw
 from tests.support.recount import Recount
-from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, all_sent
 
 if TYPE_CHECKING:
     from producers.client import TriggerClient
     from tests.support.worker import Cluster
 
+LOG = "mailing.recipients"
 PEOPLE = [{"email": f"person{number}@example.org"} for number in range(40)]
 
 
@@ -28,9 +27,9 @@ def test_a_group_offset_that_is_gone_or_too_low_changes_no_id_and_sends_nothing_
     async def story() -> None:
         async with cluster.client() as client:
             told = [await _serve(cluster, client)]
-            await asyncio.to_thread(_delete_offsets, cluster)
+            await asyncio.to_thread(break_topics.delete_group, cluster)
             told.append(await _serve(cluster, client))
-            await asyncio.to_thread(_set_offsets, cluster, 0)
+            await asyncio.to_thread(_set_offsets, cluster, dict.fromkeys(range(4), 0))
             told.append(await _serve(cluster, client))
         assert told == [told[0]] * 3
         recount = Recount(cluster).verify()
@@ -45,13 +44,12 @@ def test_a_group_offset_that_is_too_high_is_refused_until_it_is_reset_as_the_wor
     async def story() -> None:
         async with cluster.client() as client:
             told = await _serve(cluster, client)
-            offsets = await asyncio.to_thread(_offsets, cluster)
-            await asyncio.to_thread(_set_offsets, cluster, 1_000_000)
+            offsets = await asyncio.to_thread(break_topics.offsets, cluster)
+            await asyncio.to_thread(_set_offsets, cluster, dict.fromkeys(range(4), 10**6))
             said = await _refusal(cluster)
             assert "somebody moved the offset forward" in said
             assert any(f"reset the group to {offset}" in said for offset in offsets.values())
-            for partition, offset in offsets.items():
-                await asyncio.to_thread(_set_offsets, cluster, offset, [partition])
+            await asyncio.to_thread(_set_offsets, cluster, offsets)
             assert await _serve(cluster, client) == told
         Recount(cluster).verify()
 
@@ -89,7 +87,7 @@ def test_a_log_that_was_recreated_is_refused(cluster: Cluster) -> None:
     async def story() -> None:
         async with cluster.client() as client:
             await _serve(cluster, client)
-        await asyncio.to_thread(_recreate_log, cluster)
+        await asyncio.to_thread(break_topics.recreate, cluster, LOG)
         said = await _refusal(cluster)
         assert "was recreated" in said
         assert "use a new topic prefix" in said
@@ -110,49 +108,19 @@ async def _serve(cluster: Cluster, client: TriggerClient) -> list[int]:
 async def _refusal(cluster: Cluster) -> str:
     """Start a worker that ends by itself, and return its output."""
     worker = cluster.start()
-    assert await asyncio.to_thread(lambda: worker.wait(within_s=30)) > 0
+    assert await asyncio.to_thread(worker.wait) > 0
     return worker.output()
 
 
-def _offsets(cluster: Cluster) -> dict[int, int]:
-    admin = cluster.admin()
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(cluster.group)])
-    (group,) = asked.values()
-    return {place.partition: place.offset for place in group.result(10).topic_partitions}
-
-
-def _set_offsets(cluster: Cluster, offset: int, partitions: list[int] | None = None) -> None:
-    log = cluster.topic("mailing.recipients")
-    # A worker that refused has not left its group; nobody's offsets can be set before.
-    eventually(lambda: not cluster.members())
-    places = [TopicPartition(log, p, offset) for p in partitions or range(4)]
-    admin = cluster.admin()
-    request = [ConsumerGroupTopicPartitions(cluster.group, places)]
-    (altered,) = admin.alter_consumer_group_offsets(request).values()
-    assert [place.error for place in altered.result(10).topic_partitions if place.error] == []
-
-
-def _delete_offsets(cluster: Cluster) -> None:
-    admin = cluster.admin()
-    (deleted,) = admin.delete_consumer_groups([cluster.group]).values()
-    deleted.result(10)
+def _set_offsets(cluster: Cluster, offsets: dict[int, int]) -> None:
+    for partition, offset in offsets.items():
+        break_topics.set_offset(cluster, partition, offset)
 
 
 def _expire(cluster: Cluster) -> None:
     """Delete every event that has been applied, as retention does."""
-    log = cluster.topic("mailing.recipients")
-    places = [TopicPartition(log, p, offset) for p, offset in _offsets(cluster).items()]
+    log = cluster.topic(LOG)
+    places = [TopicPartition(log, p, o) for p, o in break_topics.offsets(cluster).items()]
     admin = cluster.admin()
     for deleted in admin.delete_records(places).values():
-        deleted.result(10)
-
-
-def _recreate_log(cluster: Cluster) -> None:
-    admin = cluster.admin()
-    log = cluster.topic("mailing.recipients")
-    for deleted in admin.delete_topics([log]).values():
-        deleted.result(10)
-    eventually(lambda: log not in admin.list_topics(timeout=10).topics)
-    eventually(
-        lambda: create_topics(cluster.bootstrap_servers, prefix=cluster.prefix, partitions=4)
-    )
+        deleted.result(break_topics.WITHIN_S)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from producers.contract.entries import Entry
     from streams.core.transition import LogRecord
 
-pytestmark = pytest.mark.timeout(600)
 
 NOBODY = rid_of(10**6, HOME)
 PROFILE = write_profile({})

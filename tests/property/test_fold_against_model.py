@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from schemas.records import Outcome
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 RECORDS = Records()
 _NAMED = ("send_id", "invocation", "channel")
-# Shrinking a failure takes minutes; a pass takes seconds.
-pytestmark = pytest.mark.timeout(600)
 
 
 def said_in(answer: dict[str, Any]) -> tuple[int, int, tuple[object, ...]]:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from streams.core.transition import LogRecord
     from tests.support.folding import ChangelogRecord
 
-# Shrinking a failure takes minutes; a pass takes seconds.
-pytestmark = pytest.mark.timeout(600)
 
 PLAIN = [Step(1, 0, kept=True)]
 COMMON = settings(

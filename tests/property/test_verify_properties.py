@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from streams.core.transition import LogRecord
     from streams.verify.reading import Raw
     from streams.verify.report import Report
-
-pytestmark = pytest.mark.timeout(600)
 
 
 slowly = settings(

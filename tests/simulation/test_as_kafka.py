@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.embedded_will_do
 
 TRIES = 200
-# Less than the timeout of the transaction that it waits for.
-_OFFSETS_S = 2.0
+WITHIN_S = 30.0
+# Of who waits for a transaction that stays open for longer.
+_IN_VAIN_S = 2.0
 
 
 def story(settings: WorkerSettings) -> list[object]:
@@ -32,7 +33,7 @@ def story(settings: WorkerSettings) -> list[object]:
     told: list[object] = []
     member = _joined(settings)
     dead = clients.effects_producer(settings, "one id")
-    dead.init_transactions(10)
+    dead.init_transactions(WITHIN_S)
     dead.begin_transaction()
     delivered: list[object] = []
     dead.produce(
@@ -45,33 +46,34 @@ def story(settings: WorkerSettings) -> list[object]:
 
     _until(arrived)
     dead.send_offsets_to_transaction(
-        [TopicPartition(settings.log, 0, 7, "note")], member.consumer_group_metadata(), 10
+        [TopicPartition(settings.log, 0, 7, "note")], member.consumer_group_metadata(), WITHIN_S
     )
-    told += ["while it is open", _offset(settings, stable=False), _offset(settings, stable=True)]
+    told += ["while it is open", _offset(settings, stable=False)]
+    told.append(_offset(settings, stable=True, within_s=_IN_VAIN_S))
     reader = clients.state_consumer(settings)
     reader.assign([TopicPartition(settings.state, 0, 0)])
     told.append(_next(reader))
 
-    clients.fencing_producer(settings, "one id").init_transactions(10)
+    clients.fencing_producer(settings, "one id").init_transactions(WITHIN_S)
     told += ["once it is fenced", _offset(settings, stable=True), _next(reader)]
-    told.append(_refusal(lambda: dead.commit_transaction(10)))
+    told.append(_refusal(lambda: dead.commit_transaction(WITHIN_S)))
 
     alive = clients.effects_producer(settings, "another id")
-    alive.init_transactions(10)
+    alive.init_transactions(WITHIN_S)
     alive.begin_transaction()
     before = member.consumer_group_metadata()
     offsets = [TopicPartition(settings.log, 0, 8, "note")]
-    alive.send_offsets_to_transaction(offsets, before, 10)
-    alive.commit_transaction(10)
+    alive.send_offsets_to_transaction(offsets, before, WITHIN_S)
+    alive.commit_transaction(WITHIN_S)
     told.append("by a member")
     told.append(_offset(settings, stable=True))
     member.close()
     alive.begin_transaction()
     told += [
         "by one that left",
-        _refusal(lambda: alive.send_offsets_to_transaction(offsets, before, 10)),
+        _refusal(lambda: alive.send_offsets_to_transaction(offsets, before, WITHIN_S)),
     ]
-    alive.abort_transaction(10)
+    alive.abort_transaction(WITHIN_S)
     reader.close()
     return told
 
@@ -137,10 +139,10 @@ def _joined(settings: WorkerSettings) -> Any:
     return consumer
 
 
-def _offset(settings: WorkerSettings, *, stable: bool) -> object:
+def _offset(settings: WorkerSettings, *, stable: bool, within_s: float = WITHIN_S) -> object:
     asked = clients.offsets_consumer(settings, stable=stable)
     try:
-        (found,) = asked.committed([TopicPartition(settings.log, 0)], _OFFSETS_S)
+        (found,) = asked.committed([TopicPartition(settings.log, 0)], within_s)
     except KafkaException as exc:
         return exc.args[0].name()
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.simulation.explore import run
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from tests.simulation.schedule import Schedule
 
 
-@pytest.mark.timeout(600)
 @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=runs())
 def test_every_promise_is_kept_whatever_happens_together(drawn: tuple[str, Schedule]) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("mutant", "scenario", "where"), MUTANTS, ids=[mutant.__name__ for mutant, *_ in MUTANTS]
 )

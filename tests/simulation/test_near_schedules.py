@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from tests.simulation.explore import SCENARIOS, nearest, run
 from tests.simulation.schedule import Schedule
 from tests.simulation.world import World
@@ -40,7 +38,6 @@ EVENTS = {
 }
 
 
-@pytest.mark.timeout(1200)
 def test_every_promise_is_kept_whatever_happens_once() -> None:
     saw: Counter[str] = Counter()
     near = nearest("few")

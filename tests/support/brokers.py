@@ -39,8 +39,9 @@ def embedded(data_dir: Path) -> Iterator[Broker]:
     """Apache Kafka from the wheel and the jars, with its data in *data_dir*."""
     from streams.embedded.broker import EmbeddedBroker
     from streams.embedded.errors import BrokerError
+    from tests.support.ports import own_port
 
-    broker = EmbeddedBroker(data_dir)
+    broker = EmbeddedBroker(data_dir, own_port())
     try:
         broker.start()
     except BrokerError as exc:

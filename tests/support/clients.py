@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from producers import ClientSettings, TriggerClient
-from tests.support.worker import until
+from tests.support.worker import ACK_TIMEOUT_S, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -18,11 +18,9 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def opened(
-    kafka: Broker, prefix: str, *, ack_timeout_s: float = 20.0
-) -> AsyncIterator[TriggerClient]:
-    """Open a client for the block."""
-    settings = ClientSettings(kafka.bootstrap_servers, prefix, ack_timeout_s=ack_timeout_s)
+async def opened(kafka: Broker, prefix: str) -> AsyncIterator[TriggerClient]:
+    """Open a client for the block, whose calls wait longer than a stalled machine takes."""
+    settings = ClientSettings(kafka.bootstrap_servers, prefix, ack_timeout_s=ACK_TIMEOUT_S)
     async with TriggerClient(settings) as client:
         yield client
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from schemas.records import MAILING_ANSWER, MAILING_QUERIED
+from schemas.records import MAILING_ANSWER, MAILING_QUERIED, RECIPIENT_TRIGGERED
+from tests.support.fake_worker import created
 from tests.support.topics import PARTITIONS
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def answer_of(event: dict[str, Any], partition: int, outcome: str = "DONE", **fi
     """Return the answer of one partition to a control call."""
     record = {"request_id": event["request_id"], "index": partition, "outcome": outcome}
     return MAILING_ANSWER, {**record, "revision": 3, "messages": 0, "mailings": [], **fields}
+
+
+def answering(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
+    """Answer each event by what it asks: a trigger with a new recipient, a control call as done."""
+    return (created if name == RECIPIENT_TRIGGERED else obeying)(name, event, message)
 
 
 def obeying(name: str, event: dict[str, Any], message: Message) -> list[Reply]:

@@ -6,9 +6,9 @@ from testcontainers.core.container import DockerContainer
 
 from streams.embedded.config import server_properties
 from streams.embedded.errors import BrokerError
-from streams.embedded.ports import free_port
 from streams.embedded.readiness import wait_until_serving
 from tests.support.environment import KAFKA_IMAGE
+from tests.support.ports import own_port
 
 SERVES_WITHIN_S = 90.0
 CONTROLLER_PORT = 9094
@@ -22,7 +22,7 @@ class ApacheKafkaContainer(DockerContainer):
         self.host = self.get_docker_client().host()
         # The same number inside and outside: the broker must advertise the outer one, and it is
         # told before the engine could say which port it has mapped.
-        self.port = free_port()
+        self.port = own_port()
         self.bootstrap_servers = f"{self.host}:{self.port}"
         self.with_bind_ports(self.port, self.port)
         text = server_properties(port=self.port, controller_port=CONTROLLER_PORT, more={})

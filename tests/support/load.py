@@ -7,7 +7,7 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from producers.errors import ClientError, TriggerRejected
+from producers.errors import ClientError, NotAcknowledged, TriggerRejected
 from tests.support.recount import Recount
 from tests.support.worker import ACK_TIMEOUT_S, MID, ORG, all_sent, until
 
@@ -133,8 +133,17 @@ async def under_load(
     Afterwards all of them are sent, and nothing is lost, doubled or changed.
     """
     async with cluster.client(ack_timeout_s=ack_timeout_s) as client:
-        await client.define(ORG, MID, name="A mailing", interval_s=interval_s)
+        await until(lambda: _defined(client, interval_s))
         async with Load(client, seed=seed, repeat=repeat) as load:
             yield load
         view = await all_sent(client)
     Recount(cluster).verify(load, views=[view])
+
+
+async def _defined(client: TriggerClient, interval_s: int) -> bool:
+    # The worker may take longer to start than the calls of this load may take.
+    try:
+        await client.define(ORG, MID, name="A mailing", interval_s=interval_s)
+    except NotAcknowledged:
+        return False
+    return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from streams.embedded.ports import free_port
+from tests.support.ports import own_port
 
 if TYPE_CHECKING:
     import ssl
@@ -91,7 +91,7 @@ def mail_server(
     utf8: bool = True,
 ) -> Iterator[MailServer]:
     """Run one on this machine; with *tls* it offers STARTTLS, with *login* it demands one."""
-    server = MailServer(port or free_port())
+    server = MailServer(port or own_port())
     more: dict[str, Any] = {}
     if login:
         more = {"authenticator": server.authenticate, "auth_required": True}

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STOP_WITHIN_S = 15.0
+# A worker ends itself when its stop takes 20 s.
+STOP_WITHIN_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from streams.embedded.broker import EmbeddedBroker
 from streams.embedded.config import HOST
-from streams.embedded.ports import free_port
 from tests.support.faultproxy import FaultProxy
+from tests.support.ports import own_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +37,8 @@ def proxied(
     proxy_between: Callable[[int, int], AbstractContextManager[FaultProxy]] = FaultProxy,
 ) -> Iterator[Proxied]:
     """Run a broker behind a proxy until the block ends."""
-    listens, advertises = free_port(), free_port()
-    direct, controller = free_port(), free_port()
+    listens, advertises = own_port(), own_port()
+    direct, controller = own_port(), own_port()
     properties = {
         "listeners": (
             f"PLAINTEXT://{HOST}:{listens},DIRECT://{HOST}:{direct},CONTROLLER://{HOST}:{controller}"

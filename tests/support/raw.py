@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, Message, Producer
 
-DELIVERED_WITHIN_S = 10.0
+DELIVERED_WITHIN_S = 30.0
 
 
 def produce(

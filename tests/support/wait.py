@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# For what takes a second or two, on a machine that is many times slower or busy with other things.
+WITHIN_S = 90.0
 
-def eventually(probe: Callable[[], T], *, within_s: float = 30.0, every_s: float = 0.05) -> T:
+
+def eventually(probe: Callable[[], T], *, within_s: float = WITHIN_S, every_s: float = 0.05) -> T:
     """Return the first truthy answer of *probe*; fail with its last answer after *within_s*."""
     deadline = time.monotonic() + within_s
     while True:

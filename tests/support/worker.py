@@ -6,14 +6,21 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from producers.client import TriggerClient
 from producers.settings import ClientSettings
+from streams.worker.kafka import offsets_consumer
+from streams.worker.settings import WorkerSettings
+from tests.support.wait import WITHIN_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import MemberDescription
 
     from producers.control import MailingView
     from tests.support.processes import Processes, Running
@@ -23,8 +30,9 @@ T = TypeVar("T")
 ORG, MID = 2, 1
 # A killed worker's partitions move after this long; a busy machine must not lose a living one.
 SESSION_S = 3.0
-# Longer than a session, the start of a worker and a takeover together.
-ACK_TIMEOUT_S = 40.0
+# Longer than a session, the start of a worker and a takeover together, on a slow machine too.
+ACK_TIMEOUT_S = 60.0
+ANSWER_WITHIN_S = 30.0
 _EVERY_S = 0.05
 
 
@@ -77,20 +85,41 @@ class Cluster:
         """Return an administration client."""
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
 
+    def committed(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Return *places* with the offsets that the worker group has committed for them.
+
+        Asked as a worker asks: an administration client ends the process when the group's
+        coordinator moves just then (confluentinc/librdkafka#5040).
+        """
+        settings = WorkerSettings(self.bootstrap_servers, group=self.group)
+        consumer = offsets_consumer(settings, stable=False)
+        try:
+            return consumer.committed(places, ANSWER_WITHIN_S)
+        finally:
+            consumer.close()
+
     def members(self, group: str = "") -> dict[str, set[int]]:
         """Return which partitions each member of *group*, or of the worker group, has."""
-        group = group or self.group
-        admin = self.admin()
-        described = admin.describe_consumer_groups([group])[group].result(10)
+        # In a tuple, for a group may have no members.
+        (described,) = eventually(lambda: self._described(group or self.group))
         return {
             member.member_id: {
                 place.partition for place in member.assignment.topic_partitions or ()
             }
-            for member in described.members
+            for member in described
         }
 
+    def _described(self, group: str) -> tuple[list[MemberDescription]] | tuple[()]:
+        """Return the members of *group*; nothing while its coordinator is just moving."""
+        admin = self.admin()
+        try:
+            described = admin.describe_consumer_groups([group])[group].result(ANSWER_WITHIN_S)
+        except KafkaException as exc:
+            return ([],) if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND else ()
+        return (described.members,)
 
-async def until(probe: Callable[[], Awaitable[T]], *, within_s: float = 60.0) -> T:
+
+async def until(probe: Callable[[], Awaitable[T]], *, within_s: float = WITHIN_S) -> T:
     """Return the first truthy answer of *probe*; fail with its last answer after *within_s*."""
     answer = None
     try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streams.embedded.ports import free_port
 from tests.support.faultproxy import FaultProxy
 from tests.support.faultrules import Api, Do, Line, Rule
+from tests.support.ports import own_port
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture
 def proxy(broker: Broker) -> Iterator[FaultProxy]:
-    with FaultProxy(free_port(), broker.port) as started:
+    with FaultProxy(own_port(), broker.port) as started:
         yield started
 
 
