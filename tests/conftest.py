@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from streams.worker.admin import create_topics
 from tests.support import brokers
 from tests.support.compiled import outdated
-from tests.support.environment import forget_settings
+from tests.support.environment import forget_settings, start_java_quickly
 from tests.support.processes import Processes
 from tests.support.topics import PARTITIONS, fresh_prefix, remove_topics
 from tests.support.worker import Cluster
@@ -21,9 +22,26 @@ if TYPE_CHECKING:
     from streams.embedded.broker import EmbeddedBroker
 
 
-# Folders by how long their files take. Files go to the workers in this order, for a long one that
-# begins last leaves the other worker without work.
-LONGEST_FIRST = ("property", "simulation", "crash", "integration", "contract", "unit")
+# Files go to pytest's workers in this order, for a long one that begins last leaves the other
+# worker without work: those that take more than some fifteen seconds, then the rest by folder.
+LONGEST_FIRST = (
+    "test_network",
+    "test_cluster",
+    "test_verify_properties",
+    "test_worker_rocksdb",
+    "test_drawn_schedules",
+    "test_near_schedules",
+    "test_described_calls",
+    "test_mutants",
+    "test_fold_properties",
+    "test_invocation_kill",
+    "test_full_disk",
+)
+FOLDERS = ("property", "simulation", "crash", "integration", "contract", "unit")
+
+# No example is too slow, and none is slower than another: that is the machine's affair.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     forget_settings()
+    start_java_quickly()
     for source in outdated(config.rootpath):
         pytest.exit(f"{source} is newer than its compiled module: run `make setup`", 2)
 
@@ -50,9 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("any_broker")
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = item.path.parent.name
-    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+def _rank(item: pytest.Item) -> tuple[int, int]:
+    return _place(LONGEST_FIRST, item.path.stem), _place(FOLDERS, item.path.parent.name)
+
+
+def _place(order: tuple[str, ...], name: str) -> int:
+    return order.index(name) if name in order else len(order)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 
 from producers import LogUnavailable
 from streams.worker.admin import create_topics
+from tests.support import hasty_worker
 from tests.support.clients import people
 from tests.support.fake_worker import FakeWorker
 from tests.support.faultrules import Api, Do, Line, Rule
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tests.support.faults_network import Fault
     from tests.support.processes import Processes
 
-pytestmark = [pytest.mark.crash, pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.crash, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +107,15 @@ def test_lost_answers_to_produce_and_commit_lose_and_double_nothing(
 @pytest.mark.parametrize(
     ("late", "given_up"),
     [
-        # A commit is given up after 15 s. With offsets the library may not come back in time: it is
-        # left to itself after 20 s.
+        # A commit is given up after 5 s. With offsets the library may not come back in time: it is
+        # left to itself after 7 s.
         pytest.param(
-            Rule(Api.END_TXN, Do.DELAY_ANSWER, times=1, seconds=18),
+            Rule(Api.END_TXN, Do.DELAY_ANSWER, times=1, seconds=6),
             "transaction not committed",
             id="commit",
         ),
         pytest.param(
-            Rule(Api.TXN_OFFSET_COMMIT, Do.DELAY_ANSWER, times=1, seconds=25),
+            Rule(Api.TXN_OFFSET_COMMIT, Do.DELAY_ANSWER, times=1, seconds=9),
             "neither written nor refused",
             id="offsets",
         ),
@@ -123,9 +124,10 @@ def test_lost_answers_to_produce_and_commit_lose_and_double_nothing(
 def test_an_answer_that_comes_after_the_worker_gave_it_up_changes_nothing(
     spoilt: Proxied, behind: Cluster, late: Rule, given_up: str
 ) -> None:
-
     async def story() -> None:
-        worker = behind.start()
+        worker = behind.processes.start_module(
+            hasty_worker.__name__, "worker", "--processes", "1", env=behind.environment()
+        )
         async with under_load(behind, seed=21) as load:
             await load.more(50)
             spoilt.proxy.add(late)

@@ -10,7 +10,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
-    from streams.embedded.broker import EmbeddedBroker
     from tests.support.brokers import Broker
 
 WITHIN_S = 30
@@ -59,17 +58,3 @@ def test_a_committed_transaction_is_read_and_an_aborted_one_is_not(
     produce(producer, topic, b"committed")
     producer.commit_transaction(WITHIN_S)
     assert first_value(kafka.bootstrap_servers, topic) == b"committed"
-
-
-def test_a_broker_of_its_own_comes_back_at_its_address_with_its_records(
-    own_broker: EmbeddedBroker,
-) -> None:
-    address = own_broker.bootstrap_servers
-    create_topic(address, "probe")
-    producer = Producer({"bootstrap.servers": address})
-    producer.produce("probe", b"before")
-    assert producer.flush(WITHIN_S) == 0
-    own_broker.kill()
-    own_broker.start()
-    assert own_broker.bootstrap_servers == address
-    assert first_value(address, "probe") == b"before"

@@ -11,56 +11,63 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas.topics import TOPICS
-from streams.embedded.ports import free_port
+from tests.support.commands import Commands, Done
+from tests.support.ports import own_port
 from tests.support.processes import ROOT
-from tests.support.wait import eventually
+from tests.support.wait import WITHIN_S, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.brokers import Broker
-    from tests.support.processes import Processes
-
-    Run = Callable[..., subprocess.CompletedProcess[str]]
-
-ENDS_WITHIN_S = 60.0
+    from tests.support.worker import Cluster
+# The command, which waits a second where it would wait ten or twenty for a broker.
+IMPATIENT = """
+import sys
+from mailing_trigger import doctor_kafka
+from mailing_trigger.cli import main
+from producers import exchange
+from streams.worker import admin
+admin._WAIT_S = exchange.START_TIMEOUT_S = doctor_kafka.ANSWER_WITHIN_S = 1.0
+sys.exit(main())
+"""
 PASSWORD = "correct horse battery"
 
 
-def command(
-    *args: str, env: dict[str, str] | None = None, stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
+def command(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> Done:
     """Run `mailing-trigger` with *args* and nothing in the environment but *env*."""
+    return ended("-m", "mailing_trigger", *args, env=env, stdin=stdin)
+
+
+def ended(*args: str, env: dict[str, str] | None, stdin: str = "") -> Done:
+    """Run Python with *args*; return its exit status and what it said."""
     return subprocess.run(
-        [sys.executable, "-m", "mailing_trigger", *args],
+        [sys.executable, *args],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **(env or {})},
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=ENDS_WITHIN_S,
+        timeout=WITHIN_S,
         check=False,
     )
 
 
 @pytest.fixture
-def at(kafka: Broker, topics: str) -> dict[str, str]:
-    """The environment that leads to this test's topics."""
-    return {
-        "MAILING_TRIGGER_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "MAILING_TRIGGER_TOPIC_PREFIX": topics,
-        "MAILING_TRIGGER_GROUP": topics,
-    }
+def at(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Commands:
+    """Runs commands about this test's topics."""
+    return Commands(capsys, monkeypatch, cluster.environment())
 
 
 @pytest.fixture
 def nowhere() -> dict[str, str]:
     """The environment of a broker that does not answer."""
-    return {"MAILING_TRIGGER_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    return {"MAILING_TRIGGER_BOOTSTRAP_SERVERS": f"127.0.0.1:{own_port()}"}
 
 
-def failed_with_one_line(done: subprocess.CompletedProcess[str], *named: str) -> None:
+def failed_with_one_line(done: Done, *named: str) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("mailing-trigger: ")
@@ -84,30 +91,28 @@ def test_topics_are_created_once_and_found_right(kafka: Broker, cluster_prefix: 
 
 
 def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoked(
-    at: dict[str, str], processes: Processes, tmp_path: Path
+    at: Commands, cluster: Cluster, tmp_path: Path
 ) -> None:
-    processes.start("worker", "--processes", "1", env=at)
+    cluster.start()
     mailing = ("--orgid", "2", "--mid", "1")
     people = tmp_path / "people.jsonl"
     rows = [{"email": f"p{number}@example.com"} for number in range(3)]
     people.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
-    empty = command("mailings", "list", "--orgid", "2", env=at)
-    defined = command(
-        "mailings", "define", *mailing, "--name", "Hello", "--interval", "3600", env=at
-    )
-    sent = command("send", str(people), *mailing, env=at)
-    piped = command("send", "-", *mailing, env=at, stdin='{"email": "nobody"}\n')
-    invoked = command("invoke", *mailing, env=at)
-    unknown = command("invoke", "--orgid", "2", "--mid", "99", env=at)
+    empty = at.run("mailings", "list", "--orgid", "2")
+    defined = at.run("mailings", "define", *mailing, "--name", "Hello", "--interval", "3600")
+    sent = at.run("send", str(people), *mailing)
+    piped = at.run("send", "-", *mailing, stdin='{"email": "nobody"}\n')
+    invoked = at.run("invoke", *mailing)
+    unknown = at.run("invoke", "--orgid", "2", "--mid", "99")
     listed = eventually(lambda: _listed_with_all_sent(at))
     who = ("--orgid", "2", "--email", "P0@example.com")
-    left = command("recipients", "unsubscribe", *who, env=at)
-    shown = command("recipients", "show", *who, env=at)
-    back = command("recipients", "resubscribe", *who, env=at)
-    erased = command("recipients", "erase", *who, env=at)
-    nobody = command("recipients", "show", *who, env=at)
-    unnamed = command("recipients", "show", "--orgid", "2", env=at)
+    left = at.run("recipients", "unsubscribe", *who)
+    shown = at.run("recipients", "show", *who)
+    back = at.run("recipients", "resubscribe", *who)
+    erased = at.run("recipients", "erase", *who)
+    nobody = at.run("recipients", "show", *who)
+    unnamed = at.run("recipients", "show", "--orgid", "2")
 
     assert "no mailings" in empty.stdout, empty.stderr
     assert "Hello" in defined.stdout, defined.stderr
@@ -128,8 +133,8 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
     assert "--rid or by --email" in unnamed.stderr
 
 
-def _listed_with_all_sent(at: dict[str, str]) -> list[str] | None:
-    row = command("mailings", "list", "--orgid", "2", env=at).stdout.splitlines()[1].split()
+def _listed_with_all_sent(at: Commands) -> list[str] | None:
+    row = at.run("mailings", "list", "--orgid", "2").stdout.splitlines()[1].split()
     pending, sent = row[3:5]
     return row if (pending, sent) == ("0", "3") else None
 
@@ -145,15 +150,17 @@ def _listed_with_all_sent(at: dict[str, str]) -> list[str] | None:
 def test_a_broker_that_does_not_answer_is_one_line(
     args: tuple[str, ...], nowhere: dict[str, str]
 ) -> None:
-    failed_with_one_line(command(*args, env=nowhere), nowhere["MAILING_TRIGGER_BOOTSTRAP_SERVERS"])
+    done = ended("-c", IMPATIENT, *args, env=nowhere)
+    failed_with_one_line(done, nowhere["MAILING_TRIGGER_BOOTSTRAP_SERVERS"])
 
 
 @pytest.mark.parametrize("part", ["worker", "bridge"])
 def test_a_part_that_finds_no_broker_ends_with_the_reason(
     part: str, nowhere: dict[str, str]
 ) -> None:
-    done = command(part, env={**nowhere, "MAILING_TRIGGER_PROCESSES": "1"})
+    done = ended("-c", IMPATIENT, part, env={**nowhere, "MAILING_TRIGGER_PROCESSES": "1"})
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("mailing-trigger: no broker answers at 127.0.0.1:")
 
@@ -165,22 +172,22 @@ def test_without_any_broker_the_cure_is_named(tmp_path: Path) -> None:
 
 
 def test_the_doctor_sees_two_worker_processes_and_nothing_wrong(
-    at: dict[str, str], processes: Processes
+    at: Commands, cluster: Cluster
 ) -> None:
-    worker = processes.start("worker", "--processes", "2", env=at)
+    worker = cluster.start(processes=2)
 
     def healthy() -> bool:
         assert worker.running(), worker.output()
-        done = command("doctor", "--port", str(free_port()), env=at)
+        done = at.run("doctor", "--port", str(own_port()))
         assert done.returncode == 0, done.stdout
         return "ok    workers    2 processes in group" in done.stdout
 
-    assert eventually(healthy, within_s=60)
+    assert eventually(healthy)
     assert worker.stop() == 0, worker.output()
 
 
 def test_the_doctor_says_that_no_broker_answers(nowhere: dict[str, str]) -> None:
-    done = command("doctor", env=nowhere)
+    done = ended("-c", IMPATIENT, "doctor", env=nowhere)
     assert done.returncode == 1
     assert "fail  broker" in done.stdout
 

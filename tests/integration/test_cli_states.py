@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailing_trigger.cli import main
 from producers import ClientSettings, SyncTriggerClient
+from tests.support.commands import Commands
 
 if TYPE_CHECKING:
     from tests.support.worker import Cluster
@@ -18,15 +18,13 @@ pytestmark = pytest.mark.embedded_will_do
 def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in cluster.environment().items():
-        monkeypatch.setenv(name, value)
+    commands = Commands(capsys, monkeypatch, cluster.environment())
     cluster.start()
 
     def mailings(command: str, *more: str) -> str:
-        """Run a command of this process, and return what it says on either stream."""
-        main(["mailings", command, "--orgid", "2", "--mid", "1", *more])
-        said = capsys.readouterr()
-        return said.out + said.err
+        """Run a command, and return what it says on either stream."""
+        done = commands.run("mailings", command, "--orgid", "2", "--mid", "1", *more)
+        return done.stdout + done.stderr
 
     assert "has no mailing 1: give --name" in mailings("define", "--interval", "0")
     channels = ("--channel", "email", "--channel", "sms", "--unknown", "reject")

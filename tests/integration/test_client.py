@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from tests.support.brokers import Broker
 
 
+@pytest.fixture
+def topics(used_topics: str) -> str:
+    """The prefix of the module's topics."""
+    return used_topics
+
+
 def silent(_name: str, _event: dict[str, Any], _message: Message) -> list[Reply]:
     return []
 
@@ -221,7 +227,7 @@ def test_ten_thousand_recipients_are_answered_while_a_small_call_passes(
     kafka: Broker, topics: str
 ) -> None:
     async def run() -> None:
-        async with opened(kafka, topics, ack_timeout_s=60) as client:
+        async with opened(kafka, topics) as client:
             large = asyncio.create_task(client.trigger(orgid=2, mid=1, recipients=people(10_000)))
             small = await client.trigger(orgid=2, mid=1, recipients=[{"email": "x@y.org"}])
             ids = await large
@@ -292,8 +298,9 @@ def test_a_posted_call_is_in_the_log_when_post_returns(kafka: Broker, topics: st
         async with opened(kafka, topics) as client:
             await client.post(orgid=2, mid=1, recipients=people(1200))
 
+    late = FakeWorker(kafka.bootstrap_servers, topics)
     asyncio.run(run())
-    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+    with late as worker:
         events = worker.events(1200)
     assert {event["reply_partition"] for event in events} == {-1}
     assert {event["index"] for event in events} == set(range(1200))
@@ -308,8 +315,9 @@ def test_a_posted_call_with_a_bad_entry_produces_nothing(kafka: Broker, topics: 
                 assert [error.index for error in caught.value.errors] == [2]
             await client.post(orgid=2, mid=1, recipients=[{"email": "last@y.org"}])
 
+    late = FakeWorker(kafka.bootstrap_servers, topics)
     asyncio.run(run())
-    with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+    with late as worker:
         assert [event["email"] for event in worker.events(1)] == ["last@y.org"]
 
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from tests.support.brokers import Broker
 
 
+@pytest.fixture
+def topics(used_topics: str) -> str:
+    """The prefix of the module's topics."""
+    return used_topics
+
+
 def test_a_mailing_is_defined_at_its_home_and_shown_with_the_sums_of_all(
     kafka: Broker, topics: str
 ) -> None:

@@ -25,6 +25,12 @@ pytestmark = pytest.mark.embedded_will_do
 EMAIL = "Ann@Example.com"
 
 
+@pytest.fixture
+def topics(used_topics: str) -> str:
+    """The prefix of the module's topics."""
+    return used_topics
+
+
 def refusing(outcome: str) -> Any:
     """Answer every event alike."""
 

@@ -1,8 +1,7 @@
-"""How a client starts, survives its broker and speaks with a registry; and the blocking client."""
+"""How a client starts and speaks with a registry; and the blocking client."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,6 @@ from producers import (
     LogUnavailable,
     NotSetUp,
     SyncTriggerClient,
-    TriggerClient,
     TriggerRejected,
     exchange,
 )
@@ -21,7 +19,6 @@ from schemas.codec import Codec
 from schemas.framing import SINGLE_OBJECT_BYTES, schema_text
 from schemas.records import ACKNOWLEDGEMENT, NAMES, RECIPIENT_TRIGGERED
 from schemas.topics import ACK_PARTITIONS, ACKS, LOG
-from streams.worker.admin import create_topics
 from tests.support.clients import people
 from tests.support.fake_mailings import obeying
 from tests.support.fake_worker import FakeWorker, Reply, created, rejecting_rids
@@ -31,7 +28,6 @@ from tests.support.topics import PARTITIONS
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
-    from streams.embedded.broker import EmbeddedBroker
     from tests.support.brokers import Broker
 
 
@@ -88,31 +84,6 @@ def test_the_blocking_client_does_what_the_asyncio_one_does(kafka: Broker, topic
         assert client.define(2, 5, name="mailing 5").mid == 5
         assert client.invoke(2, 5).messages == 46
         assert [view.mid for view in client.mailings(2)] == [5, 7, 9]
-
-
-def test_after_a_restart_of_the_broker_calls_are_answered_again(
-    own_broker: EmbeddedBroker,
-) -> None:
-    create_topics(own_broker.bootstrap_servers, prefix="", partitions=PARTITIONS)
-
-    async def run() -> None:
-        settings = ClientSettings(own_broker.bootstrap_servers, ack_timeout_s=2.0)
-        async with TriggerClient(settings) as client:
-            await client.trigger(orgid=2, mid=1, recipients=people(1))
-            await asyncio.to_thread(own_broker.stop)
-            with pytest.raises(LogUnavailable):
-                await client.trigger(orgid=2, mid=1, recipients=people(1))
-            await asyncio.to_thread(own_broker.start)
-            async with asyncio.timeout(60):
-                while True:
-                    try:
-                        await client.trigger(orgid=2, mid=1, recipients=people(2))
-                    except (LogUnavailable, TriggerRejected):
-                        continue
-                    break
-
-    with FakeWorker(own_broker.bootstrap_servers, ""):
-        asyncio.run(run())
 
 
 def test_with_a_registry_ids_from_it_are_written_and_new_ones_learnt(

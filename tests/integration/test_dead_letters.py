@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailing_trigger.cli import main
 from mailing_trigger.dead_letters.letters import letters_of
 from mailing_trigger.dead_letters.settling import HEADER, Settler
 from mailing_trigger.errors import CommandError
@@ -17,6 +16,7 @@ from schemas.partition import partition_for
 from schemas.topics import DEAD_LETTERS, LOG
 from streams.verify.reading import Topics
 from tests.support import raw
+from tests.support.commands import Commands
 from tests.support.events import CODEC, triggered
 from tests.support.recount import read_all
 from tests.support.topics import PARTITIONS
@@ -34,19 +34,17 @@ ELSEWHERE = (HOME + 1) % PARTITIONS
 EVENT = triggered(ORG, MID, email=EMAIL, context=b'"XYZ-123"', request_id="stray")
 
 
-class Commands:
-    """Runs commands in this process: there are many, and each would take a second to load."""
+class DeadLetters:
+    """Runs commands about dead letters."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
 
     def run(self, *args: str, status: int = 0) -> str:
         """Run a command that has to end with *status*, and return its output."""
-        self._capsys.readouterr()
-        ended = main(args)
-        said = self._capsys.readouterr()
-        assert ended == status, said
-        return said.out + said.err
+        done = self._commands.run(*args)
+        assert done.returncode == status, done
+        return done.stdout + done.stderr
 
     def listed(self, *flags: str) -> list[dict[str, Any]]:
         """Return what `dead-letters list` says."""
@@ -57,11 +55,9 @@ class Commands:
 @pytest.fixture
 def commands(
     cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Commands:
+) -> DeadLetters:
     """Commands about this test's topics."""
-    for name, value in cluster.environment().items():
-        monkeypatch.setenv(name, value)
-    return Commands(capsys)
+    return DeadLetters(Commands(capsys, monkeypatch, cluster.environment()))
 
 
 async def define(cluster: Cluster) -> None:
@@ -78,9 +74,8 @@ def write_letters(cluster: Cluster) -> list[str]:
     return [f"{partition}:{offset}" for partition, offset in places]
 
 
-@pytest.mark.timeout(240)
 def test_a_stray_event_is_redriven_to_its_home_once_and_its_recipients_life_is_told(
-    cluster: Cluster, commands: Commands
+    cluster: Cluster, commands: DeadLetters
 ) -> None:
     async def sent() -> None:
         async with cluster.client() as client:
@@ -155,7 +150,7 @@ def test_of_two_that_redrive_at_once_the_first_does_nothing(cluster: Cluster) ->
     assert len(read_all(cluster, LOG)) == before + 2
 
 
-def test_which_letters_are_meant_has_to_be_said(commands: Commands) -> None:
+def test_which_letters_are_meant_has_to_be_said(commands: DeadLetters) -> None:
     assert "--all" in commands.run("dead-letters", "redrive", status=2)
     assert "--all" in commands.run("dead-letters", "drop", "0:1", "--all", status=2)
     assert "no dead letter 0:1" in commands.run("dead-letters", "show", "0:1", status=2)

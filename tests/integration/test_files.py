@@ -12,11 +12,12 @@ import fastavro
 import pytest
 from rich.console import Console
 
-from producers import ClientSettings, TriggerClient, TriggerRejected
-from producers.files import FileChanged, FileUnreadable, ImportReport, import_file
+from producers import TriggerRejected
+from producers.files import FileChanged, FileUnreadable, ImportReport, import_file, importing
 from producers.window import BLOCK
+from tests.support.clients import opened, time_is_over
 from tests.support.fake_worker import FakeWorker, Reply, ack, created
-from tests.support.wait import eventually
+from tests.support.worker import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +29,38 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.embedded_will_do
 
 
-def imported(
-    kafka: Broker, topics: str, path: Path | str, *, ack_timeout_s: float = 20.0, **options: Any
-) -> ImportReport:
-    settings = ClientSettings(kafka.bootstrap_servers, topics, ack_timeout_s=ack_timeout_s)
+@pytest.fixture
+def topics(used_topics: str) -> str:
+    """The prefix of the module's topics."""
+    return used_topics
+
+
+def imported(kafka: Broker, topics: str, path: Path | str, **options: Any) -> ImportReport:
+    async def run() -> ImportReport:
+        async with opened(kafka, topics) as client:
+            return await import_file(client, path, orgid=2, mid=1, **options)
+
+    return asyncio.run(run())
+
+
+def cut_short(kafka: Broker, topics: str, path: Path, *, at_block: int) -> ImportReport:
+    """Import a file of whose block *at_block*, counted from 0, not every row is answered in time.
+
+    The time is over when all blocks before have their answers, however long that takes.
+    """
 
     async def run() -> ImportReport:
-        async with TriggerClient(settings) as client:
-            return await import_file(client, path, orgid=2, mid=1, **options)
+        async with opened(kafka, topics) as client:
+
+            async def its_turn() -> bool:
+                under_way = client._exchange._calls._waiting
+                blocks = [int(request_id.rpartition("-")[2]) for request_id in under_way]
+                return min(blocks, default=-1) == at_block
+
+            work = asyncio.create_task(import_file(client, path, orgid=2, mid=1))
+            await until(its_turn)
+            time_is_over(client)
+            return await work
 
     return asyncio.run(run())
 
@@ -198,7 +223,7 @@ def test_an_interrupted_import_goes_on_where_it_ended(
         return created(name, event, message) if number < limit else []
 
     with FakeWorker(kafka.bootstrap_servers, topics, answer=until_the_limit) as worker:
-        first = imported(kafka, topics, path, ack_timeout_s=5.0)
+        first = cut_short(kafka, topics, path, at_block=3)
         assert not first.complete
         assert first.rows == 3 * BLOCK
         before = {(e["email"]): (e["request_id"], e["index"]) for e in events(worker)}
@@ -218,30 +243,38 @@ def test_an_interrupted_import_goes_on_where_it_ended(
     assert not path.with_name("people.jsonl.progress").exists()
 
 
-def test_ctrl_c_keeps_what_was_acknowledged(kafka: Broker, topics: str, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_acknowledged(
+    kafka: Broker, topics: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "people.jsonl"
     path.write_bytes(lines(4 * BLOCK))
     kept = path.with_name("people.jsonl.progress")
+    counted, count = [0], importing._Import._count
+
+    def counting(self: Any, *block: Any) -> None:
+        count(self, *block)
+        counted.append(self._progress.rows)
+
+    monkeypatch.setattr(importing._Import, "_count", counting)
 
     def half(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
         return created(name, event, message) if int(event["email"][1:7]) < 2 * BLOCK else []
 
     async def interrupted() -> None:
-        # Nothing is given up before it is cancelled, however slow the machine.
-        settings = ClientSettings(kafka.bootstrap_servers, topics, ack_timeout_s=60)
-        async with TriggerClient(settings) as client:
+        async with opened(kafka, topics) as client:
+
+            async def half_of_it_is_answered() -> bool:
+                return counted[-1] == 2 * BLOCK and client.in_flight.entries > 0
+
             work = asyncio.create_task(import_file(client, path, orgid=2, mid=1))
-            await asyncio.to_thread(
-                eventually,
-                lambda: len(worker.seen) > 2 * BLOCK and client.in_flight.entries <= 2 * BLOCK,
-            )
+            await until(half_of_it_is_answered)
             work.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await work
 
     with FakeWorker(kafka.bootstrap_servers, topics, answer=half) as worker:
         asyncio.run(interrupted())
-        assert json.loads(kept.read_text("utf-8"))["rows"] in {BLOCK, 2 * BLOCK}
+        assert json.loads(kept.read_text("utf-8"))["rows"] == 2 * BLOCK
         worker.answer = created
         report = imported(kafka, topics, path)
     assert (report.rows, report.counts.created) == (4 * BLOCK, 4 * BLOCK)
@@ -253,7 +286,7 @@ def test_a_changed_file_is_not_taken_for_the_one_that_was_interrupted(
     path = tmp_path / "people.jsonl"
     path.write_bytes(lines(2))
     with FakeWorker(kafka.bootstrap_servers, topics, answer=lambda *_: []):
-        assert not imported(kafka, topics, path, ack_timeout_s=1.0).complete
+        assert not cut_short(kafka, topics, path, at_block=0).complete
     path.write_bytes(lines(3))
     with pytest.raises(FileChanged, match=r"people\.jsonl\.progress"):
         imported(kafka, topics, path)

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.embedded_will_do
 
 
+@pytest.fixture
+def topics(used_topics: str) -> str:
+    """The prefix of the module's topics."""
+    return used_topics
+
+
 def first_alone(name: str, event: dict[str, Any], message: Message) -> list[Reply]:
     return created(name, event, message) if event["index"] == 0 else []
 

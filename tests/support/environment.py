@@ -12,6 +12,15 @@ DEFAULT_IMAGE = "apache/kafka:4.1.1"
 KAFKA_IMAGE = os.environ.get("TESTS_KAFKA_IMAGE", DEFAULT_IMAGE)
 
 
+# Of a broker that lives for seconds, two fifths of the CPU are the slow compiler's (2.4 of 6.2 s).
+QUICK_JAVA = "-XX:TieredStopAtLevel=1"
+
+
+def start_java_quickly() -> None:
+    """Let every Java that tests and their commands start make do with the quick compiler."""
+    os.environ["JAVA_TOOL_OPTIONS"] = QUICK_JAVA
+
+
 def forget_settings() -> None:
     """Drop the settings of whoever runs the suite from the environment of its tests."""
     for name in [name for name in os.environ if name.startswith("MAILING_TRIGGER_")]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas.codec import Codec
 from schemas.ids import rid_of
 from schemas.records import ACKNOWLEDGEMENT
 from schemas.topics import ACKS, LOG
-from tests.support.wait import eventually
+from tests.support.topics import PARTITIONS
+from tests.support.wait import WITHIN_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,14 +48,16 @@ def ack(event: dict[str, Any], rid: int, outcome: str) -> Reply:
 
 
 class FakeWorker:
-    """Answers every event of the log with what *answer* makes of it, until the block ends."""
+    """Answers events with what *answer* makes of them, until its block ends.
+
+    All that lie behind what the log has when this is made.
+    """
 
     def __init__(
         self,
         bootstrap_servers: str,
         prefix: str,
         *,
-        partitions: int = 4,
         answer: Callable[[str, dict[str, Any], Message], Iterable[Reply]] = created,
     ) -> None:
         self.answer = answer
@@ -60,16 +65,21 @@ class FakeWorker:
         self._codec = Codec()
         self._acks = prefix + ACKS
         self._stopping = threading.Event()
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
+        # A broker that restarts is met again soon, not after the default 10 s.
+        where = {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 500}
+        self._producer = Producer(where | {"linger.ms": 0})
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap_servers,
+            where
+            | {
                 "group.id": "fake-worker",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
             }
         )
-        self._consumer.assign([TopicPartition(prefix + LOG, p, 0) for p in range(partitions)])
+        places = [TopicPartition(prefix + LOG, p) for p in range(PARTITIONS)]
+        for place in places:
+            _, place.offset = eventually(partial(self._bounds, place))
+        self._consumer.assign(places)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> FakeWorker:
@@ -92,6 +102,12 @@ class FakeWorker:
         """Return the first *count* events, waiting until they are there."""
         eventually(lambda: len(self.seen) >= count)
         return [event for _, event, _ in self.seen[:count]]
+
+    def _bounds(self, place: TopicPartition) -> tuple[int, int] | None:
+        # A topic that is new has no leader for a moment, and the library does not ask again.
+        with suppress(KafkaException):
+            return self._consumer.get_watermark_offsets(place, WITHIN_S, cached=False)
+        return None
 
     def _run(self) -> None:
         while not self._stopping.is_set():
