@@ -133,11 +133,12 @@ class Mailing:
         return ids
 
     def counters(self) -> dict[str, Any]:
-        """Return the mailing as it is now."""
+        """Return the mailing as it is now, but for the moment, which is another at each look."""
         http = self.stack.http
         answer = self.stack.answered(lambda: http.get("/v3.7/mailing", params=self.params))
         assert answer.status_code == httpx.codes.OK, answer.text
         view: dict[str, Any] = answer.json()
+        del view["asOf"]
         return view
 
     def mailed(self) -> list[dict[str, Any]]:
