@@ -150,7 +150,8 @@ class Topics:
         """
         numbers = range(self.partitions[name]) if partition is None else (partition,)
         at = {p: self.begins[name, p] for p in numbers}
-        left = {p for p in numbers if at[p] < self.ends[name, p]}
+        ends = {p: self.ends[name, p] for p in numbers}
+        left = {p for p in numbers if at[p] < ends[p]}
         if not left:
             return
         consumer = self._consumer()
@@ -158,16 +159,22 @@ class Topics:
             consumer.assign([TopicPartition(self.prefix + name, p, at[p]) for p in left])
             heard = time.monotonic()
             while left:
-                messages = consumer.consume(_AT_ONCE, _POLL_S)
+                # Asked for many at once, it would wait for all of them, also at the end.
+                messages = consumer.consume(1, _POLL_S)
+                messages += consumer.consume(_AT_ONCE, 0) if messages else ()
+                before = sum(at.values())
                 for message in messages:
-                    p, reached = int(message.partition() or 0), self._reached(name, message)
-                    end = self.ends[name, p]
-                    if message.error() is None and reached <= end:
-                        yield _raw(message)
-                    read_to(min(reached, end) - at[p])
-                    at[p] = min(reached, end)
-                    if reached >= end:
-                        left.discard(p)
+                    # None of those that say what is wrong.
+                    p, offset = message.partition() or 0, message.offset() or 0
+                    if message.error() is not None:
+                        at[p] = min(self._reached(name, message), ends[p])
+                    elif offset < ends[p]:
+                        at[p] = offset + 1
+                        yield _raw(message, p, offset)
+                    else:
+                        at[p] = ends[p]
+                read_to(sum(at.values()) - before)
+                left = {p for p in left if at[p] < ends[p]}
                 if messages:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > _SILENT_S:
@@ -193,15 +200,15 @@ class Topics:
                 "check.crcs": True,
                 "fetch.wait.max.ms": 10,
                 "fetch.queue.backoff.ms": 5,
-                "queued.max.messages.kbytes": 32_768,
+                # Fetched ahead: little, since each that waits takes its size and half a KiB.
+                "queued.min.messages": 10_000,
+                "queued.max.messages.kbytes": 16_384,
             }
         )
 
     def _reached(self, name: str, message: Any) -> int:
-        """Return the offset that follows *message*, which may be the mark of the end."""
+        """Return the offset at which *message* says that its partition ends."""
         error = message.error()
-        if error is None:
-            return int(message.offset()) + 1
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             return int(message.offset())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
@@ -211,7 +218,13 @@ class Topics:
         raise CannotRead(f"{self.prefix}{name} cannot be read ({error.str()}): try again")
 
 
-def _raw(message: Any) -> Raw:
-    headers = dict(message.headers() or ())
-    record = message.key(), message.value(), message.timestamp()[1]
-    return Raw(message.partition(), message.offset(), *record, headers)
+def _raw(message: Any, partition: int, offset: int) -> Raw:
+    headers = message.headers()
+    return Raw(
+        partition,
+        offset,
+        message.key(),
+        message.value(),
+        message.timestamp()[1],
+        dict(headers) if headers else {},
+    )
