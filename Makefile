@@ -22,7 +22,7 @@ setup: $(READY) ## Make .venv with everything in it; quick when it is there alre
 # Written last, so an interrupted install is repeated; newer than what it is made of, so changes
 # arrive: the package's description, and the modules that are compiled.
 $(READY): pyproject.toml hatch_build.py $(wildcard schemas/*.py streams/core/*.py streams/store/*.py \
-		streams/verify/avro_readers.py streams/verify/identities.py producers/*.py producers/contract/*.py)
+		streams/verify/*.py producers/*.py producers/contract/*.py)
 	@echo "Setting up .venv: about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[embedded,test,dev]'

@@ -72,7 +72,11 @@ class Settings:
     port: Annotated[int, About(values.whole(1, 65535), "port the bridge listens on")] = 8080
     processes: Annotated[
         int | None,
-        About(values.whole(1, 1024), "worker processes here", "cores for `worker`, 1 for `up`"),
+        About(
+            values.whole(1, 1024),
+            "processes: workers, or what compares a partition each",
+            "cores for `worker` and `verify`, 1 for `up`",
+        ),
     ] = None
     credentials: Annotated[
         Path | None, About(values.path, "file of users, see `mailing-trigger credentials`")

@@ -48,6 +48,7 @@ def verify(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of lines.")
     ] = False,
+    processes: options.Processes = None,
 ) -> None:
     """Find what is lost, doubled or changed.
 

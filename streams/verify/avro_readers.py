@@ -66,6 +66,10 @@ class _Union(Reader):
             raise IndexError
         return self._branches[branch].read(data, at)
 
+    def begins_with_null(self) -> bool:
+        """Return whether a single byte 0 is None."""
+        return isinstance(self._branches[0], _Null)
+
 
 class _Array(Reader):
     def __init__(self, item: Reader) -> None:
@@ -101,15 +105,26 @@ class _Record(Reader):
     def __init__(self, labels: list[str]) -> None:
         self._labels = labels
         self._readers: list[Reader] = []
+        # For each reader 1 where a single byte 0 is None.
+        self._optional = b""
 
     def follow(self, readers: list[Reader]) -> None:
         """Read by these, one a label; apart from the making, since a record may hold itself."""
         self._readers = readers
+        self._optional = bytes(
+            isinstance(reader, _Union) and reader.begins_with_null() for reader in readers
+        )
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
         record: dict[str, Any] = {}
-        for place, reader in enumerate(self._readers):
-            record[self._labels[place]], at = reader.read(data, at)
+        readers, optional = self._readers, self._optional
+        for place, label in enumerate(self._labels):
+            if optional[place] and data[at] == 0:
+                # As most are.
+                record[label] = None
+                at += 1
+            else:
+                record[label], at = readers[place].read(data, at)
         return record, at
 
 
@@ -187,9 +202,10 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
 
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
     size, at = _long(data, at)
-    if size < 0 or at + size > len(data):
+    end = at + size
+    if size < 0 or end > len(data):
         raise IndexError
-    return data[at : at + size], at + size
+    return data[at:end], end
 
 
 def _string(data: bytes, at: int) -> tuple[str, int]:

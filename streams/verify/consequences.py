@@ -139,8 +139,10 @@ def ack(
     event: Record, rid: int, outcome: str | None, *, unclear: bool = False, open_: bool = False
 ) -> list[Out]:
     """Return an entry's answer, when somebody waits for it."""
-    call = (event["reply_partition"], event["request_id"], event["index"])
-    return [Ack(*call, rid, outcome, unclear, open_)] if event["reply_partition"] >= 0 else []
+    reply: int = event["reply_partition"]
+    if reply < 0:
+        return []
+    return [Ack(reply, event["request_id"], event["index"], rid, outcome, unclear, open_)]
 
 
 def answer(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from copy import copy
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from streams.verify.consequences import Out
-    from streams.verify.mailing import Mailing, MailingId
+    from streams.verify.mailing import Mailing
     from streams.verify.model import Model
     from streams.verify.records import Record
 
@@ -36,7 +34,7 @@ def foretold(model: Model, event: Record, rule: Rule) -> tuple[tuple[Shown, ...]
     """
     ident = event["orgid"], event["mid"]
     mailing = model.mailings.get(ident)
-    above = _above(model, {} if mailing is None else {ident: _copy_of(mailing)})
+    above = model.above({} if mailing is None else {ident: _copy_of(mailing)})
     told: list[Ack] = []
     # Events that were never written, below all that were.
     for offset, entry in enumerate(event["entries"], -1 - len(event["entries"])):
@@ -59,29 +57,18 @@ def _key_of(entry: Record) -> bytes:
     return f"{entry['orgid']}:{same_person(entry['email'])}".encode()
 
 
-def _above(model: Model, mailings: dict[MailingId, Mailing]) -> Model:
-    """Return a model that knows what this one does, and keeps for itself what it is told."""
-    above = copy(model)
-    above.people, above.keys = ChainMap({}, model.people), ChainMap({}, model.keys)
-    above.unclear = _SetAbove(model.unclear)
-    above.erased = replace(model.erased, left=dict(model.erased.left))
-    above.caps = model.caps.above()
-    above.mailings = mailings
-    return above
-
-
 def _copy_of(mailing: Mailing) -> Mailing:
     return replace(
         mailing,
         counts=dict(mailing.counts),
         queue=[],
-        rids=_SetAbove(mailing.rids),
-        pairs=_SetAbove(mailing.pairs),
-        may_wait=_SetAbove(mailing.may_wait),
+        rids=SetAbove(mailing.rids),
+        pairs=SetAbove(mailing.pairs),
+        may_wait=SetAbove(mailing.may_wait),
     )
 
 
-class _SetAbove(set[T]):
+class SetAbove(set[T]):
     """A set that also has what the one *below* has."""
 
     def __init__(self, below: AbstractSet[T]) -> None:

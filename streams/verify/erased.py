@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import msgpack
-
 from streams.verify.consequences import PersonAnswer
 from streams.verify.identities import same_person
+from streams.verify.people import rid_and_status
 
 if TYPE_CHECKING:
     from streams.verify.changelog import Table
@@ -57,12 +56,13 @@ def erase(model: Model, event: Record, name: bytes, refusal: str | None) -> list
 
 def _take(model: Model, event: Record, name: bytes) -> Left:
     """Take a person away, and the messages that wait; return what is left."""
-    rid, status, stored, *_ = msgpack.decode(model.people.pop(name))
+    person = model.people.pop(name)
+    rid, status = rid_and_status(person)
     del model.keys[rid]
     for (org, _mid), mailing in model.mailings.items():
         if org == event["orgid"] and rid in mailing.rids:
             mailing.take_back(rid)
-    opted_out = stored.get("smsSubscribed") is False
+    opted_out = model.shown(person)["smsSubscribed"] is False
     left = Left(event["orgid"], rid, status, opted_out, model.now, name not in model.unclear)
     model.unclear.discard(name)
     model.erased.add(name, left, event["secret"])
@@ -138,8 +138,7 @@ class ErasedBefore:
                 model.erased.left[digest] = Left(**record)
                 continue
             model.erased.named[key] = digest
-            model.people[key] = msgpack.encode((rid, 1, {"email": ""}, 0, 0))
-            model.keys[rid] = key
+            model.people[key], model.keys[rid] = model.nameless(rid), key
             model.unclear.add(key)
 
     def came_back(self, key: bytes, person: Record, model: Model) -> bool:

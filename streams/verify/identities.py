@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 import idna
 
-_SIGMA, _FINAL_SIGMA = "\u03c3", "\u03c2"
-_MIX, _BITS, _WORD = 0x5BD1E995, 24, 0xFFFFFFFF
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+_SIGMA: Final = "\u03c3"
+_FINAL_SIGMA: Final = "\u03c2"
+# Of murmur2.
+_MIX: Final = 0x5BD1E995
+_BITS: Final = 24
+_WORD: Final = 0xFFFFFFFF
 
 
 def same_person(email: str) -> str:
@@ -27,12 +35,15 @@ def same_person(email: str) -> str:
 
 def home_of(key: bytes, partitions: int) -> int:
     """Return the partition of a key: Kafka's murmur2, its sign bit dropped."""
-    words, rest = divmod(len(key), 4)
-    h = 0x9747B28C ^ len(key)
-    for at in range(0, 4 * words, 4):
-        k = int.from_bytes(key[at : at + 4], "little") * _MIX & _WORD
+    size: i64 = len(key)
+    h: i64 = 0x9747B28C ^ size
+    at: i64 = 0
+    while at + 4 <= size:
+        k: i64 = key[at] | key[at + 1] << 8 | key[at + 2] << 16 | key[at + 3] << 24
+        k = k * _MIX & _WORD
         h = (h * _MIX & _WORD) ^ ((k ^ k >> _BITS) * _MIX & _WORD)
-    if rest:
-        h = (h ^ int.from_bytes(key[4 * words :], "little")) * _MIX & _WORD
+        at += 4
+    if at < size:
+        h = (h ^ int.from_bytes(key[at:], "little")) * _MIX & _WORD
     h = (h ^ h >> 13) * _MIX & _WORD
     return ((h ^ h >> 15) & 0x7FFFFFFF) % partitions

@@ -82,8 +82,7 @@ class Letters:
     def aside(self, offset: int, kept: str | None) -> bool:
         """Whether the event at *offset* was laid aside; *kept* is the changelog's reason."""
         letter = self._found.get(offset)
-        reason = letter.reason if letter is not None else kept
-        return reason in ASIDE
+        return (kept if letter is None else letter.reason) in ASIDE
 
     def expect(self, raw: Raw, kept: str | None, *, required: bool) -> None:
         """Look for the dead letter of a record; *kept* is the changelog's reason."""

@@ -11,13 +11,12 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from msgspec import msgpack
-
 from streams.verify.beginning import Beginning
 from streams.verify.changelog import Table
 from streams.verify.consequences import Ack, Dead, Send
 from streams.verify.letters import ASIDE
 from streams.verify.model import Model
+from streams.verify.people import rid_and_status
 from streams.verify.reading import DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.report import Report
 
@@ -166,7 +165,7 @@ class _Teller:
         )
         person = self._model.people.get(raw.key or b"")
         if person is not None:
-            what = f"is about recipient {msgpack.decode(person)[0]}"
+            what = f"is about recipient {rid_and_status(person)[0]}"
         place = f"offset {raw.offset} of partition {raw.partition}"
         return NotThere(f"no recipient has the rid {self.life.rid}: the event at {place} {what}")
 
@@ -218,7 +217,8 @@ class _Teller:
                 unsure = "not known" if out.open else "KNOWN or DUPLICATE"
                 facts["outcome"] = out.outcome or unsure
                 if out.outcome == "SUPPRESSED":
-                    status = msgpack.decode(self._model.people[self._model.keys[self.life.rid]])[1]
+                    person = self._model.people[self._model.keys[self.life.rid]]
+                    _, status = rid_and_status(person)
                     facts["because"] = "unsubscribed" if status == 0 else "hourly cap"
         mailing = self._model.mailings.get((event["orgid"], event["mid"]))
         queue = mailing.queue if mailing is not None else []
@@ -259,8 +259,9 @@ class _Teller:
             return
         if key is None:
             raise NotThere(f"no recipient has the rid {life.rid}: no event of the log creates it")
-        _, life.status, stored, *_ = msgpack.decode(self._model.people[key])
-        life.orgid, life.email = int(key.partition(b":")[0]), stored["email"]
+        person = self._model.people[key]
+        _, life.status = rid_and_status(person)
+        life.orgid, life.email = int(key.partition(b":")[0]), self._model.shown(person)["email"]
         for mailing in self._model.mailings.values():
             life.waiting += [
                 self._send_id(send.offset) for send in mailing.queue if send.rid == life.rid

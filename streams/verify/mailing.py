@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableSet  # noqa: TC003 - a compiled dataclass looks for its types
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from streams.verify.consequences import Send
-
-if TYPE_CHECKING:
-    from streams.verify.consequences import Waits
-    from streams.verify.records import Record
+from streams.verify.consequences import Send, Waits
 
 # The last few depend on how far a drain is, which no log says.
 DRAINED = ("sent", "sms", "sms_only", "unreachable")
@@ -34,6 +31,10 @@ STEPS = {
 TAKING = ("ACTIVE", "SUSPENDED")
 
 
+def _no_counts() -> dict[str, int]:
+    return dict.fromkeys(COUNTERS, 0)
+
+
 @dataclass(slots=True)
 class Mailing:
     """A mailing; *vague* while messages may wait in it that the log that is left does not have.
@@ -53,11 +54,11 @@ class Mailing:
     guessed: int = -1
     counted: bool = True
     state: str = "ACTIVE"
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    counts: dict[str, int] = field(default_factory=_no_counts)
     queue: list[Waits] = field(default_factory=list)
-    rids: set[int] = field(default_factory=set)
-    pairs: set[bytes] = field(default_factory=set)
-    may_wait: set[int] = field(default_factory=set)
+    rids: MutableSet[int] = field(default_factory=set)
+    pairs: MutableSet[bytes] = field(default_factory=set)
+    may_wait: MutableSet[int] = field(default_factory=set)
 
     def take_back(self, rid: int) -> None:
         """Forget the messages of who unsubscribes before their cut, but for their number."""
@@ -115,15 +116,7 @@ def shown_as(orgid: int, mid: int, mailing: Mailing) -> tuple[Any, ...]:
 
 def may_be(now: str, wanted: str | None) -> bool:
     """Whether a mailing in the state *now* may come into another; None: whether it may change."""
-    return wanted in (now, *STEPS[now]) if wanted else bool(STEPS[now])
-
-
-def takes_sms(message: Record) -> bool:
-    """Whether a message has active SMS fields: an E.164 number, and no opt-out."""
-    number = message.get("smsContact") or ""
-    digits = number[1:]
-    sound = number[:1] == "+" and digits.isascii() and digits.isdigit() and 8 <= len(digits) <= 15
-    return sound and message.get("smsSubscribed") is not False
+    return wanted == now or wanted in STEPS[now] if wanted else bool(STEPS[now])
 
 
 def drained(channels: list[str], *, texted: bool) -> tuple[str, ...]:

@@ -1,44 +1,41 @@
 """The specification once more, written apart from the product: what a partition's log means.
 
-It shares with the product the names of fields and nothing else, and is written to be read, not to
-be fast: messages are whole at once and sent at their cut, whatever is not understood is dead.
+It shares with the product the names of fields and nothing else, and is written to be read: messages
+are whole at once and sent at their cut, whatever is not understood is dead. It is compiled where
+there is a C compiler, since every event passes here.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
+from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
-
-from msgspec import msgpack
+from typing import TYPE_CHECKING, Any
 
 from streams.verify.before import Before
 from streams.verify.calls import HOUR, Call, Calls
 from streams.verify.caps import Caps
 from streams.verify.consequences import Ack, Dead, PersonAnswer, Send, Waits, ack, answer, copies
-from streams.verify.dry_run import comparable, foretold
+from streams.verify.dry_run import SetAbove, comparable, foretold
 from streams.verify.erased import Erased, erase
 from streams.verify.identities import home_of, same_person
-from streams.verify.mailing import API_TRIGGERED, DEFINITION, Mailing, may_be, shown_as, takes_sms
-from streams.verify.people import People
+from streams.verify.mailing import API_TRIGGERED, DEFINITION, Mailing, may_be, shown_as
+from streams.verify.people import People, digest_of, packed, rid_and_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, MutableMapping
+    from collections.abc import Callable, Hashable, MutableMapping, MutableSet
 
     from streams.verify.consequences import Out
     from streams.verify.mailing import MailingId
     from streams.verify.people import Says
     from streams.verify.records import Record, Records
 
+    Rule = Callable[[int, bytes | None, Record], list[Out]]
+
 
 def digest(fields: Record) -> bytes:
     """Return what tells these fields from any others."""
-    return blake2b(msgpack.encode(fields, order="deterministic"), digest_size=16).digest()
-
-
-def in_order(fields: Record) -> bytes:
-    """Return the same, of fields that always come in this order."""
-    values = msgpack.encode((*fields.values(),), order="deterministic")
-    return blake2b(values, digest_size=16).digest()
+    return blake2b(packed(fields), digest_size=16).digest()
 
 
 def _need(condition: object) -> None:
@@ -47,7 +44,9 @@ def _need(condition: object) -> None:
 
 
 class Model:
-    """The meaning of the log of *partition*; *fingerprint* makes of a message what is kept of it.
+    """The meaning of the log of *partition*.
+
+    *fingerprint* makes of what a message says, value by value, what is kept of it.
 
     *people* are by log key, as `People` keeps them. Of those who are *unclear* only the rid is
     known: what they were when the log that is left begins, it does not say.
@@ -58,13 +57,13 @@ class Model:
         partition: int,
         partitions: int,
         records: Records,
-        fingerprint: Callable[[Record], Hashable] = in_order,
+        fingerprint: Callable[[list[Any]], Hashable] = digest_of,
     ) -> None:
         self.partition, self.partitions = partition, partitions
         self.people: MutableMapping[bytes, bytes] = {}
         self.keys: MutableMapping[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
-        self.unclear: set[bytes] = set()
+        self.unclear: MutableSet[bytes] = set()
         self.erased = Erased()
         self.before = Before()
         # By call and index what was answered, and when the call began.
@@ -74,7 +73,7 @@ class Model:
         self.caps = Caps()
         # Of the event that is met: its offset and log time.
         self.at, self.now = -1, 0
-        self._records, self._fingerprint = records, fingerprint
+        self.records, self.fingerprint = records, fingerprint
         self._form = People(records)
 
     def meet(
@@ -87,24 +86,40 @@ class Model:
         aside: bool = False,
     ) -> list[Out]:
         """Return what follows from the log's next record; *aside*: that it is dead was decided."""
-        whose = Dead()
         self.at, self.now = offset, max(time_ms, 0)
+        event: Record = {}
         try:
-            _need(len(value or b"") <= 512 * 1024)
-            name, event = self._records.read(value)
-            rule = getattr(self, f"_{name}", None)
+            _need(value is None or len(value) <= 512 * 1024)
+            name, read = self.records.read(value)
+            rule: Rule | None = getattr(self, f"_{name}", None)
             if rule is None:
-                return [whose]
-            whose = Dead(event["reply_partition"], event["request_id"], event["index"])
+                return [Dead()]
+            event = read
             _need(not aside and event["orgid"] > 0 and -1 <= event["reply_partition"] < 8)
             _need(0 <= event["index"] < 2**31 and len(event["request_id"]) <= 64)
-            return list(rule(offset, key, event))
+            return rule(offset, key, event)
         except ValueError:
-            return [whose]
+            if not event:
+                return [Dead()]
+            return [Dead(event["reply_partition"], event["request_id"], event["index"])]
 
     def begin_after(self, before: Before) -> None:
         """Take what is known from *before* the log's first event."""
         self.before = self.calls.before = before
+
+    def above(self, mailings: dict[MailingId, Mailing]) -> Model:
+        """Return one that knows what this one does, and keeps for itself what it is told.
+
+        Of mailings it has only these.
+        """
+        above = Model(self.partition, self.partitions, self.records, self.fingerprint)
+        above.people, above.keys = ChainMap({}, self.people), ChainMap({}, self.keys)
+        above.unclear = SetAbove(self.unclear)
+        above.erased = replace(self.erased, left=dict(self.erased.left))
+        above.before, above.caps = self.before, self.caps.above()
+        above.mailings = mailings
+        above.at, above.now = self.at, self.now
+        return above
 
     def remember(self, entry: tuple[int, int], rid: int, outcome: str, begun_at: int) -> None:
         """Know what an entry of such a call was answered."""
@@ -114,9 +129,17 @@ class Model:
         """Return a person as `people` has it."""
         return self._form.kept(rid, status, fields, dates)
 
+    def nameless(self, rid: int) -> bytes:
+        """Return a person of whom nothing but the rid is known."""
+        return self._form.nameless(rid)
+
     def of_state(self, record: Record) -> bytes:
         """Return the person of a RecipientState as `people` has it."""
         return self._form.of_state(record)
+
+    def shown(self, person: bytes) -> Record:
+        """Return a person of `people` as a RecipientState."""
+        return self._form.shown(person)
 
     def says(self, person: bytes, event: Record) -> tuple[Says, bool]:
         """Return what a message says, and whether it can go by SMS too.
@@ -124,17 +147,11 @@ class Model:
         The call's fields stand over the stored ones. But the address is as first written, and who
         opted out of SMS stays out.
         """
-        rid, _, stored, _, _ = msgpack.decode(person)
-        whole = self._form.over(stored, event)
-        if stored.get("smsSubscribed") is False:
-            whole["smsSubscribed"] = False
-        whole["orgid"], whole["mid"], whole["rid"] = event["orgid"], event["mid"], rid
-        whole["context"] = event["context"]
-        return self.said(whole), takes_sms(whole)
+        return self._form.says(person, event, self.fingerprint)
 
     def said(self, message: Record) -> Says:
         """Return what tells this message from any other."""
-        return self._form.said(message, self._fingerprint)
+        return self._form.said(message, self.fingerprint)
 
     def _CallBegun(self, offset: int, key: bytes | None, event: Record) -> list[Out]:
         name = f"{event['orgid']}:!{event['mid']}:{event['key']}".encode()
@@ -188,11 +205,11 @@ class Model:
         if mailing is None:
             return ack(event, 0, "UNKNOWN_MAILING")
         given, name = name if email else b"", self.keys.get(rid, b"") if rid else name
-        person = self.people.get(name) if name.startswith(b"%d:" % org) else None
         is_open, is_guessed = self.at <= mailing.open, self.at <= mailing.guessed
         born = (again or is_open or is_guessed) and self.at in self.before.born
         perhaps = (again or is_open) and not born
         refusal = None if perhaps or is_open else mailing.refusal()
+        person = self.people.get(name) if name.startswith(b"%d:" % org) else None
         if refusal is None and rid and person is None:
             refusal = "UNKNOWN_RECIPIENT"
         elif refusal is None and rid and given and given != name:
@@ -224,9 +241,9 @@ class Model:
                 self.unclear |= set() if left.sure else {name}
             person = self.kept(rid, status, event, (self.now, 0))
             self.people[name], self.keys[rid] = person, name
-        rid, status = msgpack.decode(person)[:2]
+        rid, status = rid_and_status(person)
         unclear = name in self.unclear
-        pair = b"%d:" % rid + blake2b(comparable(event["context"]), digest_size=16).digest()
+        pair = b"%d:%d" % (rid, hash(comparable(event["context"])))
         seen = {"NONE": False, "RECIPIENT": rid in mailing.rids}
         repeated = seen.get(mailing.definition["dedup"], pair in mailing.pairs)
         cap, whose = mailing.definition["hourly_cap"], (org, event["mid"], rid)
@@ -286,16 +303,13 @@ class Model:
         name, refusal = self._asked_for(key, event)
         if refusal is not None:
             return self._shown(event, name, refusal)
-        rid, before, stored, created, _ = msgpack.decode(self.people[name])
+        person = self.people[name]
+        rid, before = rid_and_status(person)
         status = before if event["status"] == -1 else event["status"]
-        now = self._form.over(stored, event)
-        if self._form.size(now) > 512 * 1024:
+        changed = self._form.changed(person, event, status, self.now)
+        if changed is None:
             return self._shown(event, name, "TOO_LARGE")
-        if (status, now) != (before, stored):
-            dates = created, self.now
-            self.people[name] = self.kept(
-                rid, status, dict.fromkeys(self._form.fields) | now, dates
-            )
+        self.people[name] = changed
         for (org, _mid), mailing in self.mailings.items():
             if org == event["orgid"] and rid in mailing.rids:
                 if status == 0:
@@ -326,7 +340,7 @@ class Model:
     def _shown(self, event: Record, name: bytes, outcome: str) -> list[Out]:
         if event["reply_partition"] < 0:
             return []
-        shows = self._form.shown(self.people[name]) if outcome == "DONE" else {}
+        shows = self.shown(self.people[name]) if outcome == "DONE" else {}
         call = (event["reply_partition"], event["request_id"], event["index"])
         sure = name not in self.unclear
         return [PersonAnswer(*call, outcome, shows, sure)]

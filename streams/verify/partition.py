@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.verify.beginning import Beginning
 from streams.verify.changelog import Table
@@ -15,6 +15,7 @@ from streams.verify.reading import DEAD_LETTERS, LOG, SENDS, STATE
 from streams.verify.report import Kind
 from streams.verify.sends import Sends
 from streams.verify.state import StateCheck
+from streams.verify.wanted import Asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,32 +23,38 @@ if TYPE_CHECKING:
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Records
     from streams.verify.report import Report
-    from streams.verify.told import Told
+    from streams.verify.wanted import Wanted
+
+
+class Checked(NamedTuple):
+    """A partition that was compared: copies that it makes and met, rids that it gave, in order."""
+
+    partition: int
+    copies: set[Copy]
+    rids: array[int]
 
 
 @dataclass(slots=True)
 class Partition:
-    """The check of *partition*; *told* has all answers, *read_to* hears how much was read.
+    """The check of *partition*.
 
-    `copies` are those its requests make and those it met; `rids` are all it gave, in order.
+    *hand_on* takes what its events have to be answered, *read_to* hears how much was read.
     """
 
     partition: int
     topics: Topics
     records: Records
-    told: Told
+    hand_on: Callable[[Wanted], None]
     report: Report
     read_to: Callable[[int], None]
-    copies: set[Copy] = field(default_factory=set)
-    rids: array[int] = field(default_factory=lambda: array("q"))
 
-    def run(self) -> bool:
-        """Compare everything; False when log and changelog do not belong together."""
+    def run(self) -> Checked | None:
+        """Compare everything; None when log and changelog do not belong together."""
         model = Model(self.partition, self.topics.partitions[LOG], self.records)
         table = Table(self.partition, self.records, self.report)
         table.take(self._read(STATE), model)
         if not self._belongs(table):
-            return False
+            return None
         begin = self.topics.begins[LOG, self.partition]
         beginning = Beginning(model, table, self.records, self.report, begin)
         if begin:
@@ -63,44 +70,46 @@ class Partition:
         for raw in self._read(DEAD_LETTERS):
             letters.take(raw)
         state = StateCheck(model, table, self.report)
+        asks = Asks(self.partition, self.hand_on)
+        copies: set[Copy] = set()
         done = False
         for raw in self._read(LOG):
-            required = raw.offset <= table.applied
+            offset = raw.offset
+            required = offset <= table.applied
             if not required and not done:
                 state.run()
                 done = True
             self.report.counts["events" if required else "events_not_yet"] += 1
-            kept = table.aside.pop(raw.offset, None)
-            aside = letters.aside(raw.offset, kept)
-            outs = model.meet(*raw[1:5], aside=aside)
-            doubtful = raw.offset in beginning.doubtful
+            kept = table.aside.pop(offset, None)
+            aside = letters.aside(offset, kept)
+            outs = model.meet(offset, raw.key, raw.value, raw.time_ms, aside=aside)
+            doubtful = offset in beginning.doubtful
             if doubtful:
-                self.told.expect_perhaps(self.partition, self.records.read(raw.value)[1])
+                asks.expect_perhaps(offset, self.records.read(raw.value)[1])
             for out in outs:
                 if isinstance(out, Send):
                     sends.expect(out, table.waiting.get(out.offset), required=required)
                 elif isinstance(out, Copy):
                     if not out.made or (required and not doubtful):
-                        self.copies.add(out)
+                        copies.add(out)
                 elif not doubtful:
                     if isinstance(out, Dead):
                         letters.expect(raw, kept, required=required)
-                    self.told.expect(self.partition, raw.offset, out, required=required)
+                    asks.expect(offset, out, required=required)
         if not done:
             state.run()
         for message in model.perhaps_sent():
             sends.expect(message, None, required=False)
         sends.finish()
         letters.finish()
-        self._finish(table, model)
-        return True
+        self._compare_letters(table)
+        return Checked(self.partition, copies, array("q", sorted(model.keys)))
 
-    def _finish(self, table: Table, model: Model) -> None:
+    def _compare_letters(self, table: Table) -> None:
         for offset in table.aside:
             if offset >= self.topics.begins[LOG, self.partition]:
                 detail = f"offset {offset} is said to be a dead letter, and is an event"
                 self.report.breach(Kind.UNEXPECTED, STATE, self.partition, -1, detail=detail)
-        self.rids = array("q", sorted(model.keys))
 
     def _say_limits(self, begin: int, beginning: Beginning) -> None:
         limits = self.report.limits

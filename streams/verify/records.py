@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
     from streams.verify.avro_readers import Reader
 
+    Registered = Callable[[int], str | None]
+
 Record = dict[str, Any]
 
 _SINGLE_OBJECT, _CONFLUENT = 10, 5
+
+
+def nothing_registered(_: int) -> str | None:
+    """Return the text of a schema registry's id where there is no registry: there is none."""
+    return None
 
 
 class Records:
@@ -30,7 +37,7 @@ class Records:
     *registered* returns the text of a schema registry's id, or None when there is none.
     """
 
-    def __init__(self, registered: Callable[[int], str | None] = lambda _: None) -> None:
+    def __init__(self, registered: Registered = nothing_registered) -> None:
         self._registered = registered
         self._texts = set(_texts())
         self._today = {json.loads(text)["name"]: json.loads(text) for text in self._texts}

@@ -5,18 +5,23 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from streams.verify.partition import Partition
 from streams.verify.reading import ACKS, LOG, Topics
-from streams.verify.records import Records
+from streams.verify.records import Records, nothing_registered
 from streams.verify.report import Kind, Report
+from streams.verify.side_by_side import SideBySide, one_by_one
 from streams.verify.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from streams.verify.partition import Checked
+    from streams.verify.records import Registered
+    from streams.verify.side_by_side import Checking
+
     Progress = Callable[[int, int], None]
 
-
+# As many offsets as another process has read by the time it is there.
+_WORTH_A_PROCESS = 100_000
 # What retention has deleted is neither lost nor compared, and leaves some of the rest open.
 _GONE = {
     "answers_gone": "{:,} events have no answer to compare: mailing.acks no longer has it",
@@ -35,22 +40,37 @@ def recount(
     prefix: str = "",
     *,
     security: Mapping[str, str] | None = None,
-    registered: Callable[[int], str | None] = lambda _: None,
+    registered: Registered = nothing_registered,
     progress: Progress = lambda _done, _all: None,
+    processes: int = 1,
 ) -> Report:
     """Compare the topics under *prefix* with what the model makes of the log.
 
     Works beside running workers. *registered* gives the schema text of a registry's id, *progress*
-    hears (offsets read, offsets in all). CannotRead when the topics cannot be compared.
+    hears (offsets read, offsets in all). Of several *processes*, that many partitions are compared
+    at a time, as far as there is enough to read; *registered* is then pickled. CannotRead when the
+    topics cannot be compared.
     """
     topics = Topics(bootstrap_servers, prefix, security or {})
-    return compare(topics, Records(registered), progress)
+    partitions = topics.partitions[LOG]
+    processes = min(processes, partitions, 1 + topics.size() // _WORTH_A_PROCESS)
+    records = Records(registered)
+    if processes <= 1:
+        return compare(topics, records, progress)
+    with SideBySide(topics, registered, processes) as beside:
+        return compare(topics, records, progress, beside.checked)
 
 
 def compare(
-    topics: Topics, records: Records, progress: Progress = lambda _done, _all: None
+    topics: Topics,
+    records: Records,
+    progress: Progress = lambda _done, _all: None,
+    checked: Checking | None = None,
 ) -> Report:
-    """Compare *topics* with what the model makes of their log."""
+    """Compare *topics* with what the model makes of their log.
+
+    *checked* compares the partitions; without it they are compared here, one after the other.
+    """
     report = Report()
     begun = [place for place, at in topics.begins.items() if place[0] == LOG and at]
     # A log without its beginning is read once more, before.
@@ -65,27 +85,21 @@ def compare(
     told = Told(topics, records, report)
     for raw in topics.read(ACKS, read_to=read_to):
         told.take(raw)
-    # One after the other: only one model is in memory.
-    checks: dict[int, Partition] = {}
-    for number in range(topics.partitions[LOG]):
-        check = Partition(number, topics, records, told, report, read_to)
-        if check.run():
-            checks[number] = check
+    checks = (checked or one_by_one(topics, records))(told, report, read_to)
+    rids = {check.partition: check.rids for check in checks}
 
     def is_somebodys(rid: int) -> bool:
-        if rid % 1024 not in checks:
-            return False
-        rids = checks[rid % 1024].rids
-        at = bisect_left(rids, rid)
-        return at < len(rids) and rids[at] == rid
+        mine = rids.get(rid % 1024, ())
+        at = bisect_left(mine, rid)
+        return at < len(mine) and mine[at] == rid
 
     told.finish(is_somebodys, whole=len(checks) == topics.partitions[LOG])
     report.limits += [text.format(n) for name, text in _GONE.items() if (n := report.counts[name])]
-    _compare_copies(list(checks.values()), topics, report)
+    _compare_copies(checks, topics, report)
     return report
 
 
-def _compare_copies(checks: list[Partition], topics: Topics, report: Report) -> None:
+def _compare_copies(checks: list[Checked], topics: Topics, report: Report) -> None:
     """Every request that its home partition judged is a copy in every other partition's log."""
     for home in checks:
         for copy in sorted(made for made in home.copies if made.made):

@@ -68,6 +68,14 @@ class Report:
         if len(self.breaches) < LISTED:
             self.breaches.append(Breach(kind, topic, partition, offset, rid, detail))
 
+    def add(self, other: Report) -> None:
+        """Add all that *other* says, of another part."""
+        self.found.update(other.found)
+        self.counts.update(other.counts)
+        self.breaches += other.breaches[: LISTED - len(self.breaches)]
+        self.laid_aside += other.laid_aside
+        self.limits += other.limits
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {

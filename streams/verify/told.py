@@ -1,21 +1,32 @@
 """What callers were told, beside what the log says they have to be told.
 
-Of each entry of a call one answer is kept, packed into a number, under a digest of the call's name.
+Of each entry of a call one answer is kept, as numbers, under a digest of the call's name.
 Entries of a partition are answered in the order of its log, and again from some
 place on after a crash; so are control events. So where retention has taken the oldest, everything
 after the first one that is still there has to be there too.
+
+Compiled where there is a C compiler: every answer passes here.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from array import array
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from streams.verify.consequences import Ack, Answer, Dead, PersonAnswer
-from streams.verify.mailing import SHOWN
-from streams.verify.model import digest
+from streams.verify.consequences import Ack
 from streams.verify.reading import ACKS, LOG
 from streams.verify.report import Kind
+from streams.verify.wanted import (
+    CONTROL,
+    FAILED,
+    OUTCOMES,
+    PERSON,
+    PLACES,
+    Names,
+    Repeat,
+    digest_of_answer,
+    digest_of_person,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,34 +34,10 @@ if TYPE_CHECKING:
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Record, Records
     from streams.verify.report import Report
+    from streams.verify.wanted import Doubt, Wanted
 
-_OUTCOMES = (
-    "FAILED",
-    "CREATED",
-    "KNOWN",
-    "DUPLICATE",
-    "SUPPRESSED",
-    "UNKNOWN_RECIPIENT",
-    "EMAIL_MISMATCH",
-    "UNKNOWN_MAILING",
-    "MAILING_CLOSED",
-    "NOT_TRIGGERED",
-    "an answer to a control event",
-    "an answer about a recipient",
-)
-_PLACES = {outcome: place for place, outcome in enumerate(_OUTCOMES)}
-_FAILED, _CONTROL, _PERSON = 0, len(_OUTCOMES) - 2, len(_OUTCOMES) - 1
-_ANSWERS = (_CONTROL, _PERSON)
-_MATCHED = 1
-_NUMBER_BITS, _FOUND_BITS = 2**64 - 1, 2**71 - 1
-_CALL_BYTES = 12
-
-
-class _Found(NamedTuple):
-    """An answer: the outcome's place in the list; the rid, or a digest of what is not an ack's."""
-
-    outcome: int
-    number: int
+# As unsigned numbers of eight bytes, in which a rid that nobody has may be anything.
+_EIGHT_BYTES: Final = 2**64 - 1
 
 
 class _Other(NamedTuple):
@@ -58,7 +45,8 @@ class _Other(NamedTuple):
 
     partition: int
     offset: int
-    wanted: _Found
+    outcome: int
+    number: int
     reply_partition: int
     required: bool
 
@@ -68,8 +56,17 @@ class Told:
 
     def __init__(self, topics: Topics, records: Records, report: Report) -> None:
         self._topics, self._records, self._report = topics, records, report
+        self._names = Names()
+        # Of each name the first answer, and the others; each is a place in what follows.
         self._first: dict[bytes, int] = {}
         self._more: dict[bytes, list[int]] = {}
+        # Of each answer: the outcome's place in the list; the rid, or a digest of what is not an
+        # ack's; reply partition and offset where it lies; and whether an event has it.
+        self._outcomes = bytearray()
+        self._numbers = array("Q")
+        self._replies = array("H")
+        self._places = array("q")
+        self._matched = bytearray()
         self._others: dict[bytes, list[_Other]] = {}
         # The lowest place at which an answer of (partition, reply partition) was met; entries and
         # control events apart, since those of one transaction do not come in the log's order.
@@ -81,147 +78,114 @@ class Told:
             name, record = self._records.read(raw.value)
         except ValueError:
             name, record = "", {}
+        partition, offset = raw.partition, raw.offset
         if name == "Acknowledgement":
             for call in record["calls"]:
+                request_id: str = call["request_id"]
                 for entry in call["entries"]:
-                    where = _call(raw.partition, call["request_id"], entry["index"])
-                    outcome = _PLACES[entry["outcome"]]
-                    self._note(where, _Found(outcome, entry["rid"]), raw, "acks")
+                    where = self._names.of(partition, request_id, entry["index"])
+                    outcome = PLACES[entry["outcome"]]
+                    self._note(where, outcome, entry["rid"], partition, offset, "acks")
         elif name in {"MailingAnswer", "PendingAnswer", "CallAnswer", "DryRunAnswer"}:
-            where = _control(raw.partition, record["request_id"], record["index"])
-            outcome = _FAILED if record["outcome"] == "FAILED" else _CONTROL
-            number = 0 if outcome == _FAILED else _digest_of(name, record)
-            self._note(where, _Found(outcome, number), raw, "answers")
+            where = self._names.of_control(partition, record["request_id"], record["index"])
+            outcome = FAILED if record["outcome"] == "FAILED" else CONTROL
+            number = 0 if outcome == FAILED else digest_of_answer(name, record)
+            self._note(where, outcome, number, partition, offset, "answers")
         elif name == "RecipientAnswer":
-            where = _call(raw.partition, record["request_id"], record["index"])
-            self._note(where, self._about_person(record), raw, "answers")
+            where = self._names.of(partition, record["request_id"], record["index"])
+            outcome, number = self._about_person(record)
+            self._note(where, outcome, number, partition, offset, "answers")
         else:
             self._report.breach(
-                Kind.UNEXPECTED, ACKS, raw.partition, raw.offset, detail="no answer of ours"
+                Kind.UNEXPECTED, ACKS, partition, offset, detail="no answer of ours"
             )
 
-    def _about_person(self, record: Record) -> _Found:
+    def _about_person(self, record: Record) -> tuple[int, int]:
         if record["outcome"] == "FAILED":
-            return _Found(_FAILED, 0)
+            return FAILED, 0
         try:
             shows = self._records.read(record["recipient"])[1] if record["recipient"] else {}
         except ValueError:
             shows = {"unreadable": True}
-        return _Found(_PERSON, _digest_of_person(record["outcome"], shows))
+        return PERSON, digest_of_person(record["outcome"], shows)
 
-    def _note(self, where: bytes, found: _Found, raw: Raw, what: str) -> None:
-        packed = _packed(found, raw.partition, raw.offset)
-        self._report.counts[what] += 1
-        first = self._first.get(where)
-        if first is None:
-            self._first[where] = packed
-            return
-        more = self._more.get(where, [])
-        if found in [_unpacked(known)[0] for known in (first, *more)]:
-            self._report.counts[f"{what}_repeated"] += 1
-        else:
-            self._more[where] = [*more, packed]
-
-    def expect(
-        self,
-        partition: int,
-        offset: int,
-        out: Ack | Answer | PersonAnswer | Dead,
-        *,
-        required: bool,
+    def _note(
+        self, where: bytes, outcome: int, number: int, reply: int, place: int, what: str
     ) -> None:
-        """Look for the answer of the event at *partition*, *offset*, which nobody told so far."""
-        reply = out.reply_partition
-        if isinstance(out, Dead):
-            # Who waits may be told, and need not be.
-            for where, control in (
-                (_call(reply, out.request_id, out.entry), False),
-                (_control(reply, out.request_id, partition), True),
-            ):
-                self._match(where, lambda found: found.outcome == _FAILED, partition, control)
-            return
-        if isinstance(out, Ack):
-            where = _call(reply, out.request_id, out.entry)
-            unsure = out.outcome is None
-            wanted = _Found(_PLACES[out.outcome or "KNOWN"], out.rid)
-        elif isinstance(out, PersonAnswer):
-            where, unsure = _call(reply, out.request_id, out.entry), not out.sure
-            wanted = _Found(_PERSON, _digest_of_person(out.outcome, out.shows))
-        else:
-            where, unsure = _control(reply, out.request_id, partition), not out.sure
-            wanted = _Found(_CONTROL, _digest(out.outcome, out.revision, out.messages, out.shown))
+        self._report.counts[what] += 1
+        number &= _EIGHT_BYTES
+        new = len(self._outcomes)
+        first = self._first.setdefault(where, new)
+        if first != new:
+            more = self._more.get(where, [])
+            if any(self._is(known, outcome, number) for known in (first, *more)):
+                self._report.counts[f"{what}_repeated"] += 1
+                return
+            self._more[where] = [*more, new]
+        self._outcomes.append(outcome)
+        self._numbers.append(number)
+        self._replies.append(reply)
+        self._places.append(place)
+        self._matched.append(0)
 
-        def fits(found: _Found) -> bool:
-            if not unsure:
-                return found == wanted
-            if isinstance(out, Ack):
-                return out.may_be(found.number, _OUTCOMES[found.outcome])
-            return found.outcome == wanted.outcome
+    def _is(self, known: int, outcome: int, number: int) -> bool:
+        return self._outcomes[known] == outcome and self._numbers[known] == number
 
-        if not unsure and self._match_first(where, wanted, partition):
+    def expect(self, wanted: Wanted) -> None:
+        """Look for an answer which nobody told so far."""
+        where, partition, offset, reply, outcome, number, required, doubt = wanted
+        number &= _EIGHT_BYTES
+        first = self._first.get(where, -1)
+        if doubt is None and first >= 0 and self._is(first, outcome, number):
+            # Where it nearly always is: the only one, just as it is wanted.
+            self._match(first, partition, outcome)
             return
-        if unsure and required:
+        answers = [first, *self._more.get(where, ())] if first >= 0 else []
+        if isinstance(doubt, Repeat):
+            # Where it lies says nothing of what else is there: it may be the deleted event's.
+            for answer in answers:
+                self._matched[answer] = 1
+            return
+        if doubt is not None and required:
             self._report.counts["answers_unsure"] += 1
-        if self._match(where, fits, partition, wanted.outcome in _ANSWERS):
+        for answer in answers:
+            if self._fits(answer, outcome, number, doubt):
+                self._match(answer, partition, outcome)
+                return
+        if outcome == FAILED:
             return
-        if where in self._first:
+        other = _Other(partition, offset, outcome, number, reply, required)
+        if answers:
             # Perhaps another event with this name has that answer: said when all are known.
-            other = _Other(partition, offset, wanted, reply, required)
             self._others.setdefault(where, []).append(other)
         elif required:
-            self._lost(partition, offset, wanted, reply)
+            self._lost(other)
 
-    def expect_perhaps(self, partition: int, event: Record) -> None:
-        """Look for the answer of a control event that may be a repeat of one that was deleted."""
-        where = _control(event["reply_partition"], event["request_id"], partition)
-        # Where it lies says nothing of what else is there: the answer may be the deleted event's.
-        if where in self._first:
-            self._first[where] |= _MATCHED
-            self._more[where] = [packed | _MATCHED for packed in self._more.get(where, ())]
+    def _fits(self, answer: int, outcome: int, number: int, doubt: Doubt | None) -> bool:
+        if doubt is None:
+            return self._is(answer, outcome, number)
+        if isinstance(doubt, Ack):
+            return doubt.may_be(self._numbers[answer], OUTCOMES[self._outcomes[answer]])
+        return self._outcomes[answer] == outcome
 
-    def _match_first(self, where: bytes, wanted: _Found, partition: int) -> bool:
-        """Look for the answer where it nearly always is: the only one, just as it is wanted."""
-        first, said = self._first.get(where), (wanted.number & _NUMBER_BITS) << 7 | wanted.outcome
-        if first is None or first >> 1 & _FOUND_BITS != said:
-            return False
-        self._first[where] = first | _MATCHED
-        self._note_met((partition, first >> 72 & 0xFF, wanted.outcome in _ANSWERS), first >> 80)
-        return True
-
-    def _note_met(self, queue: tuple[int, int, bool], place: int) -> None:
+    def _match(self, answer: int, partition: int, outcome: int) -> None:
+        self._matched[answer] = 1
+        if outcome == FAILED:
+            # Of what failed it does not show with which answers it was written.
+            return
+        queue, place = (partition, self._replies[answer], outcome >= CONTROL), self._places[answer]
         if place < self._met.get(queue, place + 1):
             self._met[queue] = place
 
-    def _match(
-        self, where: bytes, fits: Callable[[_Found], bool], partition: int, control: bool
-    ) -> bool:
-        first = self._first.get(where)
-        if first is None:
-            return False
-        found, reply, place = _unpacked(first)
-        if fits(found):
-            self._first[where] = first | _MATCHED
-        else:
-            for at, packed in enumerate(self._more.get(where, ())):
-                found, reply, place = _unpacked(packed)
-                if fits(found):
-                    self._more[where][at] = packed | _MATCHED
-                    break
-            else:
-                return False
-        if found.outcome != _FAILED:
-            # Of what failed it does not show with which answers it was written.
-            self._note_met((partition, reply, control), place)
-        return True
-
-    def _lost(self, partition: int, offset: int, wanted: _Found, reply: int) -> None:
-        queue = (partition, reply, wanted.outcome in _ANSWERS)
+    def _lost(self, other: _Other) -> None:
+        reply = other.reply_partition
+        queue = (other.partition, reply, other.outcome >= CONTROL)
         if self._topics.begins[ACKS, reply] > 0 and queue not in self._met:
             self._report.counts["answers_gone"] += 1
             return
-        rid = 0 if wanted.outcome in _ANSWERS else wanted.number
-        detail = f"never answered: {_OUTCOMES[wanted.outcome]}"
-        self._report.breach(Kind.LOST, LOG, partition, offset, rid=rid, detail=detail)
+        detail = f"never answered: {OUTCOMES[other.outcome]}"
+        rid = _rid(other.outcome, other.number)
+        self._report.breach(Kind.LOST, LOG, other.partition, other.offset, rid=rid, detail=detail)
 
     def finish(self, somebody: Callable[[int], bool], *, whole: bool) -> None:
         """Report every answer that no event has; *somebody* says whether a rid is a recipient's.
@@ -229,98 +193,60 @@ class Told:
         Not *whole*: some partitions' events were not met.
         """
         for where, first in self._first.items():
-            values = (first, *self._more.get(where, ()))
+            if self._matched[first] and where not in self._more and where not in self._others:
+                continue
+            answers = (first, *self._more.get(where, ()))
             others = self._others.get(where, [])
-            matched = any(value & _MATCHED for value in values)
+            matched = any(self._matched[answer] for answer in answers)
             strange = 0
-            for value in values:
-                found, reply, place = _unpacked(value)
-                if value & _MATCHED:
+            for answer in answers:
+                if self._matched[answer]:
                     continue
-                if self._may_be_gone(found, reply, place) or not (whole or others or matched):
+                if self._may_be_gone(answer) or not (whole or others or matched):
                     self._report.counts["answers_of_gone_events"] += 1
                     continue
                 strange += 1
-                self._report_strange(found, reply, place, others, matched, somebody)
+                self._report_strange(answer, others, somebody, matched=matched)
             for other in () if strange else others:
                 if other.required:
-                    self._lost(other.partition, other.offset, other.wanted, other.reply_partition)
+                    self._lost(other)
 
     def _report_strange(
-        self,
-        found: _Found,
-        reply: int,
-        place: int,
-        others: list[_Other],
-        matched: bool,
-        somebody: Callable[[int], bool],
+        self, answer: int, others: list[_Other], somebody: Callable[[int], bool], *, matched: bool
     ) -> None:
+        outcome, number = self._outcomes[answer], self._numbers[answer]
+        reply, place = self._replies[answer], self._places[answer]
         if not others and not matched:
-            rid = 0 if found.outcome in _ANSWERS else found.number
+            rid = _rid(outcome, number)
             detail = "answers no event of the log"
             self._report.breach(Kind.UNEXPECTED, ACKS, reply, place, rid=rid, detail=detail)
             return
-        kind, rid, detail = Kind.CHANGED, 0, f"answered {_OUTCOMES[found.outcome]}"
-        if found.outcome not in _ANSWERS and found.number:
-            detail += f" with rid {found.number}"
+        kind, rid, detail = Kind.CHANGED, 0, f"answered {OUTCOMES[outcome]}"
+        if _rid(outcome, number):
+            detail += f" with rid {number}"
         if others:
             other = others[0]
             detail += f" for {LOG}[{other.partition}]@{other.offset}, which is "
-            detail += _OUTCOMES[other.wanted.outcome]
-            rid = 0 if other.wanted.outcome in _ANSWERS else other.wanted.number
-            taken = found.outcome not in _ANSWERS and found.number != rid and somebody(found.number)
+            detail += OUTCOMES[other.outcome]
+            rid = _rid(other.outcome, other.number)
+            taken = outcome < CONTROL and number != rid and somebody(number)
             kind = Kind.COLLIDING if taken else Kind.CHANGED
         if matched:
             kind, detail = Kind.UNEQUAL_REPEAT, detail + ", and otherwise elsewhere"
         self._report.breach(kind, ACKS, reply, place, rid=rid, detail=detail)
 
-    def _may_be_gone(self, found: _Found, reply: int, place: int) -> bool:
+    def _may_be_gone(self, answer: int) -> bool:
         """Whether the event of an answer may have been deleted, with the log's beginning."""
+        outcome, number = self._outcomes[answer], self._numbers[answer]
+        reply, place = self._replies[answer], self._places[answer]
         begun = [p for (name, p), at in self._topics.begins.items() if name == LOG and at > 0]
-        if found.outcome not in _ANSWERS and found.number:
-            begun = [p for p in begun if p == found.number % 1024]
-        kinds = (False, True) if found.outcome == _FAILED else (found.outcome in _ANSWERS,)
+        if _rid(outcome, number):
+            begun = [p for p in begun if p == number % 1024]
+        kinds = (False, True) if outcome == FAILED else (outcome >= CONTROL,)
         queues = [(p, reply, control) for p in begun for control in kinds]
         # One record may hold the answers of events on both sides of the log's beginning.
         return any(place <= self._met.get(queue, place) for queue in queues)
 
 
-def _call(reply: int, request_id: str, index: int) -> bytes:
-    return blake2b(
-        b"%d:%d:%b" % (reply, index, request_id.encode()), digest_size=_CALL_BYTES
-    ).digest()
-
-
-def _control(reply: int, request_id: str, partition: int) -> bytes:
-    return _call(reply, request_id, -1 - partition)
-
-
-def _digest_of(name: str, record: Record) -> int:
-    if name == "CallAnswer":
-        return _digest(record["outcome"], record["call"], record["begun_at"], ())
-    if name == "DryRunAnswer":
-        entries = tuple((each["index"], each["rid"], each["outcome"]) for each in record["entries"])
-        return _digest(record["outcome"], 0, 0, entries)
-    if name == "PendingAnswer":
-        waits = tuple((message["offset"], message["rid"]) for message in record["messages"])
-        return _digest(record["outcome"], 0, 0, waits)
-    shown = tuple(tuple(mailing[each] for each in SHOWN) for mailing in record["mailings"])
-    return _digest(record["outcome"], record["revision"], record["messages"], shown)
-
-
-def _digest(outcome: str, revision: int, messages: int, shown: object) -> int:
-    told = {"outcome": outcome, "numbers": (revision, messages), "shown": shown}
-    return int.from_bytes(digest(told)[:7], "big")
-
-
-def _digest_of_person(outcome: str, shows: Record) -> int:
-    return int.from_bytes(digest({"outcome": outcome, "shows": shows})[:7], "big")
-
-
-def _packed(found: _Found, reply: int, place: int) -> int:
-    return ((((place << 8 | reply) << 64) | found.number & 2**64 - 1) << 8) | found.outcome << 1
-
-
-def _unpacked(packed: int) -> tuple[_Found, int, int]:
-    outcome, number = packed >> 1 & 0x7F, packed >> 8 & 2**64 - 1
-    return _Found(outcome, number), packed >> 72 & 0xFF, packed >> 80
+def _rid(outcome: int, number: int) -> int:
+    return number if outcome < CONTROL else 0

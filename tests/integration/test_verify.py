@@ -38,7 +38,7 @@ def verify(cluster: Cluster, *flags: str) -> tuple[int, str]:
 
 
 def test_a_killed_worker_leaves_nothing_to_find_and_each_forged_record_is_named(
-    cluster: Cluster,
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asyncio.run(_load_and_kill(cluster))
     Recount(cluster).verify()
@@ -70,6 +70,8 @@ def test_a_killed_worker_leaves_nothing_to_find_and_each_forged_record_is_named(
     assert found["doubled"] == 1
     assert found["unexpected"] == 2
     assert found["lost"] >= 1
+    monkeypatch.setattr("streams.verify.recount._WORTH_A_PROCESS", 1)
+    assert recount(servers, cluster.prefix, processes=2).found == found
 
 
 async def _load_and_kill(cluster: Cluster) -> None:

@@ -46,7 +46,7 @@ def said_in(answer: dict[str, Any]) -> tuple[int, int, tuple[object, ...]]:
 def test_acks_answers_sends_and_counters_are_those_of_the_model(
     log: list[LogRecord], plan: list[Step]
 ) -> None:
-    model = Model(HOME, PARTITIONS, RECORDS, fingerprint=dict)
+    model = Model(HOME, PARTITIONS, RECORDS, fingerprint=tuple)
     met = [(record[0], out) for record in log for out in model.meet(*record)]
     partition = play(log, plan).drain_all(slice_size=4)
     dead = [offset for offset, out in met if isinstance(out, Dead)]

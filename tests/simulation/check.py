@@ -46,7 +46,7 @@ def _meaning(
     partition: int, log: tuple[tuple[int, bytes, bytes], ...], poison: frozenset[int]
 ) -> _Meaning:
     """Return the meaning of a log; the same few logs come from most schedules."""
-    model = Model(partition, PARTITIONS, _RECORDS, fingerprint=dict)
+    model = Model(partition, PARTITIONS, _RECORDS, fingerprint=tuple)
     return _Meaning(
         model,
         tuple(
