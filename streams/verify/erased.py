@@ -65,6 +65,7 @@ def _take(model: Model, event: Record, name: bytes) -> Left:
     opted_out = model.shown(person)["smsSubscribed"] is False
     left = Left(event["orgid"], rid, status, opted_out, model.now, name not in model.unclear)
     model.unclear.discard(name)
+    model.perhaps.discard(name)
     model.erased.add(name, left, event["secret"])
     return left
 
@@ -138,16 +139,25 @@ class ErasedBefore:
                 model.erased.left[digest] = Left(**record)
                 continue
             model.erased.named[key] = digest
+            if rid in self._keys or record["erased"] == self._first_ms:
+                # Erased before as well, perhaps, and back in between.
+                model.doubt(key, rid)
+                continue
             model.people[key], model.keys[rid] = model.nameless(rid), key
             model.unclear.add(key)
 
     def came_back(self, key: bytes, person: Record, model: Model) -> bool:
-        """Give what was left of a *person* who came back after the log's first event."""
+        """Give what was left of a *person* who came back after the log's first event, or may have.
+
+        False when nobody asked for its erasing, and it was there.
+        """
         org, rid = int(key.partition(b":")[0]), person["rid"]
-        asked = not self.asked.isdisjoint((key, b"%d:#%d" % (org, rid)))
+        if not self.asked.isdisjoint((key, b"%d:#%d" % (org, rid))):
+            model.doubt(key, rid)
+            return True
         # Others may have been created in the same millisecond as the first event, before it.
         since = self._first_ms if key == self._first_key else self._first_ms + 1
-        if asked or self._first_ms < 0 or person["created"] < since:
+        if self._first_ms < 0 or person["created"] < since:
             return False
         left = Left(org, rid, 1, sms_opted_out=False, erased=0, sure=False)
         model.erased.left[model.erased.digest(key)] = left

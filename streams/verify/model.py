@@ -49,7 +49,8 @@ class Model:
     *fingerprint* makes of what a message says, value by value, what is kept of it.
 
     *people* are by log key, as `People` keeps them. Of those who are *unclear* only the rid is
-    known: what they were when the log that is left begins, it does not say.
+    known: what they were when the log that is left begins, it does not say. Those of them who are
+    there *perhaps* were erased, and deleted events decide whether they came back.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class Model:
         self.keys: MutableMapping[int, bytes] = {}
         self.mailings: dict[MailingId, Mailing] = {}
         self.unclear: MutableSet[bytes] = set()
+        self.perhaps: MutableSet[bytes] = set()
+        # How many were ever there perhaps.
+        self.doubts = 0
         self.erased = Erased()
         self.before = Before()
         # By call and index what was answered, and when the call began.
@@ -107,6 +111,13 @@ class Model:
         """Take what is known from *before* the log's first event."""
         self.before = self.calls.before = before
 
+    def doubt(self, key: bytes, rid: int) -> None:
+        """Take somebody who is erased, or came back: from now on there perhaps."""
+        self.people[key], self.keys[rid] = self.nameless(rid), key
+        self.unclear.add(key)
+        self.perhaps.add(key)
+        self.doubts += 1
+
     def above(self, mailings: dict[MailingId, Mailing]) -> Model:
         """Return one that knows what this one does, and keeps for itself what it is told.
 
@@ -114,7 +125,7 @@ class Model:
         """
         above = Model(self.partition, self.partitions, self.records, self.fingerprint)
         above.people, above.keys = ChainMap({}, self.people), ChainMap({}, self.keys)
-        above.unclear = SetAbove(self.unclear)
+        above.unclear, above.perhaps = SetAbove(self.unclear), SetAbove(self.perhaps)
         above.erased = replace(self.erased, left=dict(self.erased.left))
         above.before, above.caps = self.before, self.caps.above()
         above.mailings = mailings
@@ -178,8 +189,8 @@ class Model:
             first = outs.pop()
             if isinstance(first, Ack):
                 kept = self.before.once.get(entry)
-                # What is open may be a repeat, whomever the first one named.
-                if kept is not None and (first.open or first.may_be(*kept)):
+                # It may be a repeat, whomever and whatever mailing the first one named.
+                if kept is not None:
                     first = first._replace(rid=kept[0], outcome=kept[1])
                 self.once[entry], self.begun[entry] = first, begun_at
         told = self.once[entry]
@@ -209,7 +220,13 @@ class Model:
         born = (again or is_open or is_guessed) and self.at in self.before.born
         perhaps = (again or is_open) and not born
         refusal = None if perhaps or is_open else mailing.refusal()
+        if not refusal and not rid and (perhaps or is_guessed):
+            # Who was erased comes back under the rid of old: no rid says whether it was here.
+            left = self.erased.back(name)
+            if left is not None:
+                self.doubt(name, left.rid)
         person = self.people.get(name) if name.startswith(b"%d:" % org) else None
+        there = person is None or name not in self.perhaps
         if refusal is None and rid and person is None:
             refusal = "UNKNOWN_RECIPIENT"
         elif refusal is None and rid and given and given != name:
@@ -229,7 +246,12 @@ class Model:
             if perhaps:
                 return ack(event, 0, None, open_=True)
             mailing.counts["rejected"] += 1
-            return ack(event, 0, refusal)
+            sure = there or refusal != "EMAIL_MISMATCH"
+            return ack(event, 0, refusal if sure else None, open_=not sure)
+        if not there and not (rid or perhaps or is_guessed):
+            # Whoever was not there is created, unless the mailing does not want that.
+            there = mailing.definition["unknown_recipients"] != "REJECT"
+            self.perhaps -= {name} if there else set()
         outcome: str | None = "KNOWN"
         if person is None:
             outcome, rid = "CREATED", (offset + 1) * 1024 + self.partition
@@ -275,7 +297,7 @@ class Model:
         says, texted = (None, True) if unclear else self.says(person, event)
         mailing.queue.append(Waits(offset, rid, says, texted, outcome is not None))
         unclear = unclear or doubted or full is True
-        return ack(event, rid, outcome, unclear=unclear, open_=perhaps)
+        return ack(event, rid, outcome, unclear=unclear, open_=perhaps or not there)
 
     def _forgot(self, mailing: Mailing) -> bool:
         """Whether messages may count towards its cap that the log that is left does not have."""

@@ -102,6 +102,8 @@ class Partition:
             sends.expect(message, None, required=False)
         sends.finish()
         letters.finish()
+        if model.doubts:
+            self.report.counts["recipients_unsure"] += model.doubts
         self._compare_letters(table)
         return Checked(self.partition, copies, array("q", sorted(model.keys)))
 

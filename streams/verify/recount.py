@@ -29,6 +29,8 @@ _GONE = {
     "dead_letters_gone": "{:,} dead letters to compare are gone",
     "answers_unsure": "{:,} answers had to be one of several: deleted events decide which",
     "messages_unsure": "{:,} messages may be sent, wait or be none: deleted events decide which",
+    "recipients_unsure": "{:,} recipients were erased, and may have come back in between: deleted "
+    "events decide which",
     "answers_of_gone_events": "{:,} answers are of events that the log no longer has",
     "sends_of_gone_events": "{:,} sends are of events that the log no longer has",
     "dead_letters_of_gone_events": "{:,} dead letters are of events that the log no longer has",

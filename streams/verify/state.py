@@ -80,6 +80,7 @@ class StateCheck:
     def _recipients(self) -> None:
         keys, people = self.model.keys, self.model.people
         met: set[int] = set()
+        stubs = {record["rid"] for record in self.table.erased.values()}
         for key, record in self.table.people():
             rid = record["rid"]
             mine = people.get(key)
@@ -92,10 +93,14 @@ class StateCheck:
                 # It is somebody else's, or nobody's.
                 kind = Kind.COLLIDING if rid in keys else Kind.CHANGED
                 self._breach(kind, "its address has another rid in the log", rid=rid)
+            elif key in self.model.perhaps and rid in stubs:
+                self._breach(Kind.DOUBLED, "kept, and erased as well", rid=rid)
             elif key not in self.model.unclear and mine != self.model.of_state(record):
                 self._breach(Kind.CHANGED, "status, address, profile or dates differ", rid=rid)
             met.add(rid)
         for rid in keys.keys() - met:
+            if rid in stubs and keys[rid] in self.model.perhaps:
+                continue
             offset = rid // 1024 - 1
             self.report.breach(
                 Kind.LOST,
@@ -108,7 +113,12 @@ class StateCheck:
 
     def _erased(self) -> None:
         """Compare what is left of those who were erased."""
-        mine, found = self.model.erased, self.table.erased
+        mine, found = self.model.erased, dict(self.table.erased)
+        for key in self.model.perhaps:
+            # Of one who is there it would be one too many.
+            record = found.get(mine.digest(key))
+            if record is not None and self.model.keys.get(record["rid"]) == key:
+                del found[mine.digest(key)]
         if mine.secret != self.table.secret:
             self._breach(Kind.CHANGED, "what keys the stubs of the erased is not the first secret")
         for digest in mine.left.keys() | found.keys():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,9 +12,11 @@ from schemas.ids import rid_of
 from schemas.partition import partition_for
 from schemas.records import DedupPolicy, MailingPhase, UnknownRecipients
 from streams.verify.reading import ACKS, LOG, SENDS, STATE
-from tests.support.contents import RECORDS, World
+from streams.verify.report import Kind
+from tests.support.contents import RECORDS, World, kinds
 from tests.support.events import (
     START_MS,
+    asked,
     begun,
     changed,
     defined,
@@ -145,10 +148,13 @@ def test_an_entry_that_may_be_a_repeat_may_have_been_counted_before() -> None:
     assert breaches(made.contents.recount()) == []
 
 
-def test_a_repeat_that_names_somebody_else_is_answered_as_the_deleted_first_was() -> None:
+@pytest.mark.parametrize("named", [{"rid": rid_of(77, HOME)}, {"email": ANNA, "mid": 9}])
+def test_a_repeat_that_names_something_else_is_answered_as_the_deleted_first_was(
+    named: dict[str, Any],
+) -> None:
     made = World().log(defined(interval_s=0), partition=HOME)
     made.log(once(triggered(email=ANNA, request_id="first")), partition=HOME).work()
-    again = once(triggered(rid=rid_of(77, HOME), request_id="again"))
+    again = once(triggered(**named, request_id="again"))
     made.log(again, partition=HOME).work()
     made.contents.begins[LOG, HOME] = 2
     assert breaches(made.contents.recount()) == []
@@ -161,6 +167,51 @@ def test_a_send_to_who_was_erased_since_is_no_breach_when_both_events_are_delete
     assert made.contents.records[SENDS, HOME]
     made.contents.begins[LOG, HOME] = 4
     assert breaches(made.contents.recount()) == []
+
+
+def came_back(*, again: bool) -> World:
+    """Anna is erased, refused, and created once more, all under definitions that change after.
+
+    Or *again*: she is erased once more at last.
+    """
+    picky = UnknownRecipients.REJECT
+    events = [
+        defined(request_id="d1"),
+        triggered(email=ANNA, request_id="first"),
+        erased(email=ANNA),
+        defined(request_id="d2", unknown_recipients=picky),
+        triggered(email=ANNA, request_id="refused"),
+        defined(request_id="d3"),
+        triggered(email=ANNA, request_id="back"),
+        triggered(rid=rid_of(1, HOME), request_id="by rid"),
+        defined(request_id="d4", unknown_recipients=picky),
+        *[erased(email=ANNA, index=1)] * again,
+        asked(email=ANNA),
+    ]
+    return World().log(*events, partition=HOME).work()
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("begin", range(11))
+def test_who_was_erased_and_came_back_under_a_deleted_definition_is_no_breach(
+    begin: int, *, again: bool
+) -> None:
+    made = came_back(again=again)
+    made.contents.begins[LOG, HOME] = begin
+    report = made.contents.recount()
+    assert breaches(report) == []
+    if begin in (4, 6):
+        assert report.counts["recipients_unsure"] == 1
+        assert [limit for limit in report.limits if "may have come back" in limit]
+
+
+def test_who_is_there_perhaps_and_kept_beside_what_is_left_is_doubled() -> None:
+    contents = came_back(again=False).contents
+    contents.begins[LOG, HOME] = 6
+    stub = re.compile(rb"e:(?!key)")
+    kept = [raw for raw in contents.records[STATE, HOME] if stub.match(raw.key or b"")]
+    contents.add(STATE, HOME, kept[0].key, kept[0].value)
+    assert kinds(contents.recount()) == {Kind.DOUBLED: 1}
 
 
 def test_what_failed_says_nothing_of_how_far_other_answers_are_deleted() -> None:
