@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,35 +16,39 @@ from rich.table import Table
 
 from bench import contestants
 from bench.events import MID, ORGID, PARTITIONS
-from bench.log import log_of, produce
+from bench.log import log_of
 from bench.observer import Observer
+from bench.processes import family, resident_bytes
 from bench.report import Measured, span
 from bench.runs import alive, new_place, running
 from mailing_trigger import children
 from mailing_trigger.settings import Settings, child_environment
-from schemas.codec import Codec
-from schemas.ids import mailing_key
-from schemas.partition import partition_for
-from schemas.records import MAILING_INVOKED, Origin
+from mailing_trigger.worker import cores
+from producers import ClientSettings
+from producers.sync import SyncTriggerClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from resource import struct_rusage
 
     from bench.broker import Broker
     from bench.contestants import Place
     from bench.log import Log
 
-_SHORT_EVENTS, _FULL_EVENTS = 1_000_000, 2_000_000
-_ROUNDS = 3
+_SHORT_EVENTS, _FULL_EVENTS = 500_000, 2_000_000
+_SHORT_ROUNDS, _FULL_ROUNDS = 2, 3
 _WITHIN_S = 600.0
+_LOOK_EVERY_S = 0.1
 _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """One run of the command over *events*, *recipients*, *acks* and *sends*."""
+    """One run of the command with so many *processes* over *events*, *recipients*, *acks*, *sends*.
 
+    *resident_bytes* are the most that all processes together had at a time.
+    """
+
+    processes: int
     events: int
     recipients: int
     acks: int
@@ -59,74 +65,87 @@ class Recount:
 
 def measure(broker: Broker, tell: Callable[[str], None], *, full: bool) -> Measured:
     """Let a worker work off a log and send everything, then compare it some times."""
-    runs = []
-    with log_of(broker, _FULL_EVENTS if full else _SHORT_EVENTS) as log:
+    runs: list[Recount] = []
+    events = _FULL_EVENTS if full else _SHORT_EVENTS
+    tell(f"verify: a log of {events:,} events is written")
+    with log_of(broker, events) as log:
         place = new_place(log, broker)
-        _work(log, place, broker)
-        for _ in range(_ROUNDS):
-            runs.append(_verify(place))
-            tell(f"verify: {runs[-1].rate:,.0f} events/s, {runs[-1].resident_bytes / _MIB:.0f} MiB")
+        _work(log, place, broker, tell)
+        for _ in range(_FULL_ROUNDS if full else _SHORT_ROUNDS):
+            for processes in sorted({1, min(cores(), PARTITIONS)}):
+                runs.append(_verify(place, processes))
+                tell(f"verify: {_told(runs[-1])}")
         shutil.rmtree(place.folder, ignore_errors=True)
     return Measured([_table(runs)], [asdict(run) | {"events_per_s": run.rate} for run in runs])
 
 
-def _work(log: Log, place: Place, broker: Broker) -> None:
-    """Have everything processed, the mailing invoked, and every message sent."""
-    call = {"request_id": "invocation", "index": 0, "reply_partition": -1}
-    event = {"orgid": ORGID, "mid": MID, "origin": Origin.REQUEST, "revision": 0, "invocation": 0}
-    key = mailing_key(ORGID, MID)
-    record = partition_for(key, PARTITIONS), key, Codec().encode(MAILING_INVOKED, event | call)
-    ends = dict.fromkeys(range(PARTITIONS), 0)
-    produce(log.bootstrap_servers, log.topic, [record], ends)
-    # Everywhere else it comes as a copy.
-    events = sum(log.ends.values()) + PARTITIONS
-    with running(contestants.WORKER, place) as worker:
-        Observer(log, place.group, broker.pid).wait(events, check=alive(worker), within_s=_WITHIN_S)
-        # What is still being sent needs no more events: the recount says when it is over.
-        deadline = time.monotonic() + _WITHIN_S
-        while _verified(place)[0]["counts"].get("sends_not_yet", 0):
-            assert time.monotonic() < deadline, "not everything was sent"
-
-
-def _verified(place: Place) -> tuple[dict[str, dict[str, int]], struct_rusage, float]:
-    settings = Settings(bootstrap_servers=place.bootstrap_servers, topic_prefix=place.prefix)
-    began = time.monotonic()
-    with subprocess.Popen(
-        [*children.command("verify"), "--json"],
-        env=os.environ | child_environment(settings),
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, said[-2000:]
-    return json.loads(said), used, time.monotonic() - began
-
-
-def _verify(place: Place) -> Recount:
-    report, used, seconds = _verified(place)
-    counts = report["counts"]
-    return Recount(
-        counts["events"],
-        counts["recipients"],
-        counts["acks"],
-        counts["sends"],
-        seconds,
-        used.ru_utime + used.ru_stime,
-        used.ru_maxrss * 1024,
+def _told(run: Recount) -> str:
+    return (
+        f"{run.processes} processes, {run.seconds:.1f} s, {run.rate:,.0f} events/s, "
+        f"{run.resident_bytes / _MIB:,.0f} MiB"
     )
+
+
+def _work(log: Log, place: Place, broker: Broker, tell: Callable[[str], None]) -> None:
+    """Have everything processed, the mailing invoked, and every message sent."""
+    settings = ClientSettings(log.bootstrap_servers, topic_prefix=log.prefix)
+    with running(contestants.WORKER, place) as worker, SyncTriggerClient(settings) as client:
+        tell("verify: a worker works it off")
+        seen = Observer(log, place.group, broker.pid)
+        seen.wait(sum(log.ends.values()), check=alive(worker), within_s=_WITHIN_S)
+        waiting = client.invoke(ORGID, MID).messages
+        tell(f"verify: {waiting:,} messages are sent")
+        deadline = time.monotonic() + _WITHIN_S
+        while client.mailing(ORGID, MID).pending:
+            assert time.monotonic() < deadline, "not everything was sent"
+            alive(worker)()
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _verify(place: Place, processes: int) -> Recount:
+    settings = Settings(
+        bootstrap_servers=place.bootstrap_servers,
+        topic_prefix=place.prefix,
+        processes=processes,
+    )
+    began, most = time.monotonic(), 0
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(
+            [*children.command("verify"), "--json"],
+            env=os.environ | child_environment(settings),
+            stdout=said,
+        ) as process:
+            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+                # Some of them may end meanwhile.
+                with suppress(OSError):
+                    most = max(most, sum(map(resident_bytes, family(process.pid))))
+                time.sleep(_LOOK_EVERY_S)
+            process.returncode = os.waitstatus_to_exitcode(ended[1])
+        seconds = time.monotonic() - began
+        said.seek(0)
+        report = said.read()
+    assert process.returncode == 0, report[-2000:]
+    counts, used = json.loads(report)["counts"], ended[2]
+    compared = (counts[each] for each in ("events", "recipients", "acks", "sends"))
+    return Recount(processes, *compared, seconds, used.ru_utime + used.ru_stime, most)
 
 
 def _table(runs: list[Recount]) -> Table:
-    table = Table(title="An installation verified by one process")
-    for column in ("events", "recipients", "answers", "sends", "events/s", "us CPU", "MiB"):
-        table.add_column(column, justify="right", no_wrap=True)
     first = runs[0]
-    table.add_row(
-        *(f"{each:,}" for each in (first.events, first.recipients, first.acks, first.sends)),
-        span([run.rate for run in runs], digits=0),
-        span([run.cpu_s / run.events * 1e6 for run in runs]),
-        span([run.resident_bytes / _MIB for run in runs], digits=0),
+    table = Table(
+        title="An installation verified",
+        caption=f"{first.events:,} events, {first.recipients:,} recipients, {first.acks:,} answers "
+        f"and {first.sends:,} sends",
     )
+    for column in ("processes", "s", "events/s", "us CPU an event", "MiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for processes in dict.fromkeys(run.processes for run in runs):
+        those = [run for run in runs if run.processes == processes]
+        table.add_row(
+            str(processes),
+            span([run.seconds for run in those]),
+            span([run.rate for run in those], digits=0),
+            span([run.cpu_s / run.events * 1e6 for run in those]),
+            span([run.resident_bytes / _MIB for run in those], digits=0),
+        )
     return table
