@@ -24,6 +24,7 @@ from schemas.partition import partition_for
 from schemas.profiles import write_profile
 from schemas.records import ACKNOWLEDGEMENT, Outcome
 from schemas.topics import ACKS, LOG
+from streams.worker.admin import create_topics
 from tests.support.clients import opened, people, time_is_over, with_answers
 from tests.support.fake_worker import FakeWorker, Reply, ack, created, rejecting_rids
 from tests.support.topics import PARTITIONS
@@ -323,8 +324,11 @@ def test_a_posted_call_with_a_bad_entry_produces_nothing(kafka: Broker, topics: 
 
 @pytest.mark.embedded_will_do
 def test_after_an_event_that_the_broker_refuses_the_next_call_is_taken(
-    kafka: Broker, topics: str
+    kafka: Broker, cluster_prefix: str
 ) -> None:
+    # Topics of its own, for the others of the module have to take large requests.
+    topics = cluster_prefix
+    create_topics(kafka.bootstrap_servers, prefix=topics, partitions=PARTITIONS)
     limit = ConfigEntry("max.message.bytes", "5000", incremental_operation=AlterConfigOpType.SET)
     log = ConfigResource(ResourceType.TOPIC, topics + LOG, incremental_configs=[limit])
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
@@ -348,10 +352,10 @@ def test_after_an_event_that_the_broker_refuses_the_next_call_is_taken(
         assert error is not None
         return error
 
-    error = asyncio.run(run())
-    assert not error.produced
     with FakeWorker(kafka.bootstrap_servers, topics) as worker:
+        error = asyncio.run(run())
         eventually(lambda: "next@y.org" in [event["email"] for _, event, _ in worker.seen])
+    assert not error.produced
 
 
 # bulk
