@@ -6,8 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
-# Two brokers and their workers are what two cores bear. The order is that of tests/conftest.py.
-IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# Faults load two cores by two at a time; most other tests wait. The order is that of tests/conftest.py.
+IN_PARALLEL := --dist loadfile --no-loadscope-reorder
 # ARGS reaches the tool behind a target: make test ARGS="-k restart --kafka=container"
 ARGS ?=
 
@@ -38,15 +38,15 @@ up: $(READY) ## Broker, worker and bridge, until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## The test suite, on the embedded broker
-	$(BIN)/pytest $(IN_PARALLEL) -m "not faults" $(ARGS)
+	$(BIN)/pytest -n 3 $(IN_PARALLEL) -m "not faults" $(ARGS)
 
 .PHONY: faults
 faults: $(READY) ## Three brokers, a bad network, full disks, wrong clocks: some minutes
-	$(BIN)/pytest $(IN_PARALLEL) -m faults $(ARGS)
+	$(BIN)/pytest -n 2 $(IN_PARALLEL) -m faults $(ARGS)
 
 .PHONY: test-container
 test-container: $(READY) ## The broker's tests again, on apache/kafka in a container
-	$(BIN)/pytest $(IN_PARALLEL) -m "any_broker and not faults" --kafka=container $(ARGS)
+	$(BIN)/pytest -n 2 $(IN_PARALLEL) -m "any_broker and not faults" --kafka=container $(ARGS)
 
 .PHONY: crash
 crash: $(READY) ## Clients' histories under faults, judged by the log; some minutes

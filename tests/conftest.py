@@ -22,22 +22,28 @@ if TYPE_CHECKING:
     from streams.embedded.broker import EmbeddedBroker
 
 
-# Files go to pytest's workers in this order, for a long one that begins last leaves the other
-# worker without work: those that take more than some fifteen seconds, then the rest by folder.
+# Files go to pytest's workers in this order. What waits for brokers and processes comes before what
+# computes, so that neither holds the other up; and in a folder what takes more than some fifteen
+# seconds first, for a long file that begins last leaves the other workers without work.
+FOLDERS = ("crash", "integration", "contract", "property", "simulation", "unit")
 LONGEST_FIRST = (
     "test_network",
     "test_cluster",
-    "test_verify_properties",
-    "test_worker_rocksdb",
-    "test_drawn_schedules",
-    "test_near_schedules",
-    "test_described_calls",
-    "test_mutants",
-    "test_fold_properties",
+    "test_broker_restart",
+    "test_worker_group",
     "test_invocation_kill",
     "test_full_disk",
+    "test_worker_rocksdb",
+    "test_worker_takeover",
+    "test_deliver",
+    "test_described_calls",
+    "test_symptoms_restart",
+    "test_verify_properties",
+    "test_fold_properties",
+    "test_drawn_schedules",
+    "test_near_schedules",
+    "test_mutants",
 )
-FOLDERS = ("property", "simulation", "crash", "integration", "contract", "unit")
 
 # No example is too slow, and none is slower than another: that is the machine's affair.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(item: pytest.Item) -> tuple[int, int]:
-    return _place(LONGEST_FIRST, item.path.stem), _place(FOLDERS, item.path.parent.name)
+    return _place(FOLDERS, item.path.parent.name), _place(LONGEST_FIRST, item.path.stem)
 
 
 def _place(order: tuple[str, ...], name: str) -> int:
