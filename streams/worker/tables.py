@@ -107,6 +107,6 @@ def check_store(store: str) -> None:
         import rocksdict  # noqa: F401, PLC0415 - asked here, so that it is said before anything starts
     except ImportError as exc:
         raise WorkerError(
-            "the RocksDB store needs the package rocksdict: "
-            "pip install 'mailing-trigger[rocksdb]', or choose --store memory"
+            "the RocksDB store needs the package rocksdict: install mailing-trigger[rocksdb], "
+            "or choose --store memory"
         ) from exc

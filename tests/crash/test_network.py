@@ -252,8 +252,8 @@ def test_what_is_in_flight_when_an_event_runs_out_of_its_time_is_written_once(
             await client.post(orgid=ORG, mid=MID, recipients=people(40), request_id="after")
             return dict(zip(calls, told, strict=True))
 
-    told = asyncio.run(story())
     with FakeWorker(spoilt.direct, behind.prefix) as worker:
+        told = asyncio.run(story())
         written: Counter[tuple[str, int]] = Counter()
 
         def whole() -> bool:
