@@ -35,13 +35,14 @@ def overlaid(stored: bytes, called: bytes, called_at: int) -> bytes | None:
             return None
         opted_out = _opted_out(stored, below)
         parts = [stored[:email_ends]]
-        for field in range(_PROFILE_DATA):
+        for field in range(_FIELDS):
             at: int = above[field]
             if called[at] == 0 or (opted_out and field == _SMS_SUBSCRIBED):
                 parts.append(stored[below[field] : below[field + 1]])
+            elif field == _PROFILE_DATA and stored[below[field]] != 0:
+                parts.append(_data_over(stored, below[field], called, at))
             else:
                 parts.append(called[at : above[field + 1]])
-        parts.append(_data_over(stored, below[_PROFILE_DATA], called, above[_PROFILE_DATA]))
         return b"".join(parts)
     except (IndexError, ValueError):
         return None
@@ -112,20 +113,12 @@ def _after_map(data: bytes, at: int) -> int:
 
 
 def _data_over(stored: bytes, stored_at: int, called: bytes, called_at: int) -> bytes:
-    """Return a field of names and texts, those of the call over the stored ones."""
-    if called[called_at] == 0:
-        return stored[stored_at : _after_data(stored, stored_at)]
-    if stored[stored_at] == 0:
-        return called[called_at : _after_data(called, called_at)]
+    """Return a field of names and texts that both have, those of the call over the stored ones."""
     pairs = _pairs(stored, stored_at + 1)
     pairs.update(_pairs(called, called_at + 1))
     if not pairs:
         return b"\x02\x00"
     return b"".join((b"\x02", encode_long(len(pairs)), *pairs.values(), b"\x00"))
-
-
-def _after_data(data: bytes, at: int) -> int:
-    return at + 1 if data[at] == 0 else _after_map(data, at + 1)
 
 
 def _pairs(data: bytes, at: int) -> dict[bytes, bytes]:

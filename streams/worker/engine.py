@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -146,14 +147,11 @@ class Engine:
         """Give partitions up; returns when nothing of them is being shipped any more."""
         assert self._loop is not None  # noqa: S101 - the source starts after the engine
         done = asyncio.run_coroutine_threadsafe(self._release(partitions), self._loop)
-        for left in reversed(range(_RELEASE_S)):
-            try:
+        for _ in range(_RELEASE_S):
+            with suppress(TimeoutError):
                 done.result(1.0)
-            except TimeoutError:
-                if not left:
-                    raise
-            else:
                 return
+        raise TimeoutError(f"partitions {partitions} were not given up in {_RELEASE_S} s")
 
     def fail(self, error: BaseException) -> None:
         """The process cannot go on."""
@@ -323,12 +321,13 @@ class Engine:
         drained = False
         if self._metadata is None:
             return False
+        waiting = [number for number, owned in self.owned.items() if owned.fold.state.drains]
         # Each partition in its turn, or those behind it would wait until the first are empty.
         last = self._drained_last
-        for partition in sorted(self.owned, key=lambda each: (each <= last, each)):
+        for partition in sorted(waiting, key=lambda each: (each <= last, each)):
+            if not self._may_drain():
+                break
             owned = self.owned[partition]
-            if not owned.fold.state.drains or not self._may_drain():
-                continue
             if self._building is None:
                 self._building = Transaction(self._metadata)
             building, part = self._building, self._building.part(owned.fold, owned.incarnation)
