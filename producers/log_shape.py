@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -34,8 +33,8 @@ class LogShape:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._topic = settings.log_topic
-        config: dict[str, Any] = {**settings.librdkafka(), "log_level": 0}
-        self._admin = AdminClient(config)
+        self._config: dict[str, Any] = {**settings.librdkafka(), "log_level": 0}
+        self._admin = AdminClient(self._config)
         self._opened: Shape | None = None
         self._changed: LogChanged | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -56,15 +55,22 @@ class LogShape:
 
     async def _look(self) -> None:
         while self._changed is None:
-            # A broker that does not answer says nothing, nor does a topic that is missing.
-            with suppress(KafkaException, TimeoutError):
+            try:
                 self._compare(await self._ask())
+            except (KafkaException, TimeoutError):
+                # A broker that does not answer says nothing, nor does a topic that is missing.
+                # Asked with a new client: one that has lost its brokers never answers again
+                # (confluentinc/librdkafka#5301). On a thread, for the old one ends there.
+                await asyncio.to_thread(self._renew)
             await asyncio.sleep(random.uniform(0.5, 1) * LOOK_EVERY_S)  # noqa: S311 - jitter
 
     async def _ask(self) -> Shape:
         asked = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=ASK_S)
         topic = await asyncio.wrap_future(asked[self._topic])
         return str(topic.topic_id), len(topic.partitions)
+
+    def _renew(self) -> None:
+        self._admin = AdminClient(self._config)
 
     def _compare(self, found: Shape) -> None:
         if self._opened is None:

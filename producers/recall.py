@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from producers.errors import LogUnavailable, Overloaded
+from producers.hearing import close_apart
 from producers.replies import answers_in
 from schemas.errors import WireError
 
@@ -85,10 +86,14 @@ class Recall:
         try:
             return self._read_with(self._consumer, receipt)
         except KafkaException as exc:
+            # Asked with a new one the next time: this one may never answer again.
+            close_apart(self._consumer)
+            self._consumer = None
             why = exc.args[0].str()
             raise LogUnavailable(f"answers cannot be read: {why}", produced=False) from exc
         finally:
-            self._consumer.unassign()
+            if self._consumer is not None:
+                self._consumer.unassign()
 
     def _build(self) -> Consumer:
         return Consumer(

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from producers.acks import read_acks
 from producers.errors import LogUnavailable
+from producers.hearing import Hearing, close_apart, end_of
 from schemas.errors import WireError
 from schemas.framing import schema_text
 from schemas.records import (
@@ -67,21 +68,20 @@ class Replies:
         self.next_offset = 0
         self._stopping = threading.Event()
         self._broken = False
-        self._consumer = Consumer(
-            {
-                **settings.librdkafka(),
-                # Required by the library; nothing is ever committed under it.
-                "group.id": "mailing-trigger-replies",
-                "enable.auto.commit": False,
-                "isolation.level": "read_uncommitted",
-                # After a topic was made anew: everything in it may be an answer to us.
-                "auto.offset.reset": "earliest",
-                "fetch.error.backoff.ms": 50,
-                # The default, 1000, stops fetching for a second when a burst fills the queue.
-                "fetch.queue.backoff.ms": 5,
-            },
-            logger=log,
-        )
+        self._config = {
+            **settings.librdkafka(),
+            # Required by the library; nothing is ever committed under it.
+            "group.id": "mailing-trigger-replies",
+            "enable.auto.commit": False,
+            "isolation.level": "read_uncommitted",
+            # After a topic was made anew: everything in it may be an answer to us.
+            "auto.offset.reset": "earliest",
+            "fetch.error.backoff.ms": 50,
+            # The default, 1000, stops fetching for a second when a burst fills the queue.
+            "fetch.queue.backoff.ms": 5,
+        }
+        self._consumer = self._build()
+        self._hearing = Hearing(self._place.topic)
         self._thread = threading.Thread(target=self._run, name="replies", daemon=True)
 
     def start(self, timeout_s: float) -> None:
@@ -126,7 +126,9 @@ class Replies:
             while not self._stopping.is_set():
                 first = self._consumer.poll(POLL_S)
                 if first is None:
+                    self._look()
                     continue
+                self._hearing.note()
                 messages = [first, *self._consumer.consume(MAX_RECORDS - 1, 0)]
                 if batch := self._read(messages):
                     self._loop.call_soon_threadsafe(self._calls.answered, batch, time.monotonic())
@@ -134,6 +136,23 @@ class Replies:
             # Not its text: it may quote a record.
             self._broken = True
             log.error("the reader of acknowledgements has failed: %s", type(exc).__name__)  # noqa: TRY400
+
+    def _build(self) -> Consumer:
+        return Consumer(self._config, logger=log)
+
+    def _look(self) -> None:
+        """Read with a new consumer where the one there is may be deaf, if that one hears."""
+        if not self._hearing.doubts(self._consumer, {self.partition: self.next_offset}):
+            return
+        fresh = self._build()
+        if end_of(fresh, self._place.topic, self.partition) is None:
+            close_apart(fresh)
+            return
+        self._place.offset = self.next_offset
+        fresh.assign([self._place])
+        log.warning("the reader of acknowledgements is replaced: it may hear nothing now")
+        close_apart(self._consumer)
+        self._consumer = fresh
 
     def _read(self, messages: list[Message]) -> list[Answered]:
         batch: list[Answered] = []

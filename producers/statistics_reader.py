@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from producers.errors import ClientError
+from producers.hearing import Hearing, close_apart
 from producers.mailing_statistics import StatisticsTable
 from producers.wire import open_wire
 from schemas.errors import WireError
@@ -48,6 +49,8 @@ class StatisticsReader:
         self.table = StatisticsTable()
         self._settings = settings
         self._topic = settings.topic_prefix + STATISTICS
+        # Up to where each partition is in the table, transaction markers included.
+        self._positions: dict[int, int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
 
@@ -77,7 +80,7 @@ class StatisticsReader:
                 # Not its text: it may quote a record.
                 log.warning("the reader of statistics begins anew: %s", type(exc).__name__)
             finally:
-                consumer.close()
+                close_apart(consumer)
             self._stopping.wait(random.uniform(0.5, 1) * _AGAIN_S)  # noqa: S311 - jitter
 
     def _consumer(self) -> Consumer:
@@ -97,25 +100,36 @@ class StatisticsReader:
         )
 
     def _read(self, consumer: Consumer, wire: Wire) -> None:
-        """Read until stopped; return when the topic does not exist."""
+        """Read until stopped; return when the topic does not exist, or *consumer* may be deaf."""
         # Of all topics: asked for one, a broker may create it.
         found = consumer.list_topics(timeout=_ASK_S).topics.get(self._topic)
         if found is None:
             log.warning("there is no topic %s: run `mailing-trigger topics create`", self._topic)
             return
         left = set(found.partitions)
-        consumer.assign([TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in left])
+        begin = {partition: self._positions.get(partition, OFFSET_BEGINNING) for partition in left}
+        consumer.assign([TopicPartition(self._topic, *place) for place in begin.items()])
+        hearing = Hearing(self._topic)
         while not self._stopping.is_set():
             first = consumer.poll(_POLL_S)
             if first is None:
+                if hearing.doubts(consumer, self._positions):
+                    log.warning(
+                        "the reader of statistics begins anew: it may hear nothing any more"
+                    )
+                    return
                 continue
+            hearing.note()
             rows = []
             for message in (first, *consumer.consume(_MAX_ROWS - 1, 0)):
                 error = message.error()
+                partition, offset = message.partition() or 0, message.offset() or 0
                 if error is None:
                     rows += _rows(wire, message)
+                    self._positions[partition] = offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                    left.discard(message.partition() or 0)
+                    left.discard(partition)
+                    self._positions[partition] = offset
                 else:
                     log.warning("statistics cannot be read at the moment: %s", error.name())
             if not self._stopping.is_set():

@@ -21,7 +21,7 @@ from streams.worker.admin import AdminError, check_topics
 from streams.worker.broker import faust_broker
 from streams.worker.engine import Engine
 from streams.worker.errors import WorkerError
-from streams.worker.lag import LagProbe
+from streams.worker.hearing import Hearing
 from streams.worker.registry import registry_at
 from streams.worker.settings import WorkerSettings
 from streams.worker.shape import ShapeProbe
@@ -88,10 +88,12 @@ def create_app(settings: WorkerSettings) -> faust.App:
             sys.setswitchinterval(_SWITCH_S)
             engine = _engine(settings)
             engines.append(engine)
-            lag = LagProbe(settings, engine)
+            hearing = Hearing(settings, engine.source)
             self.shape = ShapeProbe(settings, engine)
             self.watchdog = Watchdog(
-                lambda: engine.progress, lambda: engine.busy or lag.events_wait()
+                lambda: engine.progress,
+                lambda: engine.busy or hearing.events_wait,
+                hearing.look,
             )
             await engine.start()
             self.watchdog.start()

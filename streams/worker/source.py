@@ -13,6 +13,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
@@ -122,6 +123,9 @@ class Source:
         self._incarnations: dict[int, int] = {}
         self._orders: deque[Callable[[Consumer], None]] = deque()
         self._stopping = False
+        # Others ask the consumer, and it is closed, one at a time.
+        self._asking = threading.Lock()
+        self._asked: Consumer | None = None
         # Used by the consumer's thread alone.
         self._fetched_at = 0.0
         self._rebalances = 0
@@ -162,6 +166,20 @@ class Source:
         """Whether *incarnation* is the partition's own, now."""
         return self._incarnations.get(partition) == incarnation
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing is fetched before the engine has taken something."""
+        return len(self._takes) >= _QUEUE_FETCHES or self._queued_bytes > _QUEUE_BYTES
+
+    def ends(self, partitions: list[int], timeout_s: float) -> dict[int, int]:
+        """Return up to where partitions may be read; KafkaException. Nothing when not running."""
+        with self._asking:
+            if self._asked is None:
+                return {}
+            places = [TopicPartition(self._settings.log, partition) for partition in partitions]
+            ask = partial(self._asked.get_watermark_offsets, timeout=timeout_s, cached=False)
+            return {place.partition: ask(place)[1] for place in places}
+
     def rewind(self, partition: int, incarnation: int, offset: int) -> int | None:
         """Fetch the partition again from *offset*; return its new incarnation.
 
@@ -199,20 +217,21 @@ class Source:
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
+            self._asked = consumer
             try:
                 while self._wait_for_room():
                     self._obey(consumer)
                     self._fetch(consumer)
             finally:
+                with self._asking:
+                    self._asked = None
                 consumer.close()
         except Exception as exc:  # noqa: BLE001 - the border of the thread
             self._listener.fail(exc)
 
     def _wait_for_room(self) -> bool:
         with self._lock:
-            while not self._stopping and (
-                len(self._takes) >= _QUEUE_FETCHES or self._queued_bytes > _QUEUE_BYTES
-            ):
+            while not self._stopping and self.full:
                 if self._orders:
                     break
                 self._lock.wait(_POLL_S)

@@ -21,15 +21,20 @@ log = logging.getLogger("mailing_trigger.worker.watchdog")
 STALL_S = 60.0
 EXIT_STALLED = 70
 _LOOK_S = 5.0
+_ENDING = "ending, so that another worker takes the partitions: see the broker's and this log"
 
 
 class Watchdog:
-    """Looks at *progress*, a number that grows, and at *has_work* when it does not."""
+    """Looks at *progress*, a number that grows, and at *has_work* when it does not.
+
+    *deaf* tells why work is not even heard of any more, or nothing.
+    """
 
     def __init__(
         self,
         progress: Callable[[], int],
         has_work: Callable[[], bool],
+        deaf: Callable[[], str],
         *,
         stall_s: float = STALL_S,
         look_s: float = _LOOK_S,
@@ -37,6 +42,7 @@ class Watchdog:
     ) -> None:
         self._progress = progress
         self._has_work = has_work
+        self._deaf = deaf
         self._stall_s = stall_s
         self._look_s = look_s
         self._end = end or end_process
@@ -54,15 +60,15 @@ class Watchdog:
     def _run(self) -> None:
         seen, since = self._progress(), time.monotonic()
         while not self._stopped.wait(self._look_s):
+            if why := self._deaf():
+                self._end(f"{why}; {_ENDING}")
+                return
             now = time.monotonic()
             progress = self._progress()
             if progress != seen or not self._has_work():
                 seen, since = progress, now
             elif now - since >= self._stall_s:
-                self._end(
-                    f"no progress for {self._stall_s:.0f} s with events waiting; ending, so that "
-                    "another worker takes the partitions: see the broker's and this log"
-                )
+                self._end(f"no progress for {self._stall_s:.0f} s with events waiting; {_ENDING}")
                 return
 
 

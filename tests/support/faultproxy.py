@@ -26,6 +26,8 @@ _STARTED_WITHIN_S = 10.0
 # Frames under way in one direction of a connection; then TCP holds the sender back.
 _UNDER_WAY = 256
 _NOT_COORDINATOR = struct.pack(">h", 16)
+# From this version on Metadata's arrays and texts are compact, as librdkafka asks for them.
+_COMPACT_METADATA = 9
 # Of OffsetFetch, by version: an answer ends with its error, then with empty tagged fields (6 and
 # above), then with those of the only group's (8 and above).
 _ERROR_FROM_END = {**dict.fromkeys(range(2, 6), 2), 6: 3, 7: 3, 8: 4, 9: 4}
@@ -41,6 +43,7 @@ class _Connection:
     late: dict[int, float] = field(default_factory=dict)
     # With where an answer of the request's version has its error, from its end.
     wrong: dict[int, int] = field(default_factory=dict)
+    empty: set[int] = field(default_factory=set)
     passed_down: int = 0
 
     def reset(self) -> None:
@@ -215,7 +218,7 @@ class FaultProxy:
                 frame = size + await source.readexactly(int.from_bytes(size, "big"))
                 late = self._meet_request(connection, frame) if up else 0.0
                 if not up:
-                    frame = _told_wrong(connection, frame)
+                    frame = _told_of_none(connection, _told_wrong(connection, frame))
                     late = self._meet_answer(connection, frame)
                 if late is None:
                     continue
@@ -265,6 +268,10 @@ class FaultProxy:
         elif rule.do is Do.WRONG_COORDINATOR:
             assert rule.api is Api.OFFSET_FETCH
             connection.wrong[correlation] = _ERROR_FROM_END[version]
+        elif rule.do is Do.NO_BROKERS:
+            assert rule.api is Api.METADATA
+            if version >= _COMPACT_METADATA:
+                connection.empty.add(correlation)
         elif rule.do is Do.STRAY:
             self._strays.append(frame)
             connection.reset()
@@ -308,3 +315,33 @@ def _told_wrong(connection: _Connection, frame: bytes) -> bytes:
         return frame
     at = len(frame) - from_end
     return frame[:at] + _NOT_COORDINATOR + frame[at + 2 :]
+
+
+def _told_of_none(connection: _Connection, frame: bytes) -> bytes:
+    """Return *frame*, as an answer about a cluster without brokers if it is to be one."""
+    (correlation,) = struct.unpack_from(">i", frame, 4)
+    if correlation not in connection.empty:
+        return frame
+    connection.empty.discard(correlation)
+    # Behind the size, the number, its empty tagged fields and the time it was throttled.
+    first = 4 + 4 + 1 + 4
+    brokers, at = _varint(frame, first)
+    for _ in range(brokers - 1):
+        host, at = _varint(frame, at + 4)
+        rack, at = _varint(frame, at + host - 1 + 4)
+        tagged, at = _varint(frame, at + max(rack - 1, 0))
+        assert not tagged
+    body = frame[4:first] + b"\x01" + frame[at:]
+    return struct.pack(">i", len(body)) + body
+
+
+def _varint(frame: bytes, at: int) -> tuple[int, int]:
+    """Return an unsigned number of variable length and where it ends."""
+    value = shift = 0
+    while True:
+        byte = frame[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at

@@ -13,6 +13,7 @@ class Api(IntEnum):
     FETCH = 1
     METADATA = 3
     OFFSET_FETCH = 9
+    FIND_COORDINATOR = 10
     JOIN_GROUP = 11
     HEARTBEAT = 12
     INIT_PRODUCER_ID = 22
@@ -29,6 +30,8 @@ class Do(Enum):
     DELAY_ANSWER = auto()
     # The broker does it, and its answer says that another one coordinates the group.
     WRONG_COORDINATOR = auto()
+    # The broker does it, and its answer names no broker at all.
+    NO_BROKERS = auto()
     # It never reaches the broker; the connection stays.
     DROP = auto()
     # The connection ends at once, and the broker gets the request when `deliver_strays` says so.
