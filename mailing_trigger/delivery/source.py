@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from mailing_trigger.delivery.offsets import Offsets, done_of
 from mailing_trigger.errors import CommandError
+from producers.hearing import Hearing, others_hear
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +33,8 @@ _ASK_S = 20.0
 _AT_ONCE = 200
 # What is being handed over when a partition moves may be finished first.
 RELEASE_S = 8.0
+# A partition that moves to another broker is asked for in vain for a moment.
+_DOUBTS = 5
 
 
 class Source:
@@ -57,6 +61,9 @@ class Source:
         self._rebalances = 0
         self._paused: set[int] = set()
         self._ends: dict[int, int] = {}
+        # Up to where each partition was read, transaction markers included.
+        self._positions: dict[int, int] = {}
+        self._hearing = Hearing(topic, patience=_DOUBTS)
         self.offsets: dict[int, Offsets] = {}
 
     async def start(self) -> None:
@@ -112,7 +119,9 @@ class Source:
         rebalances = self._rebalances
         first = self._consumer.poll(_POLL_S)
         if first is None:
+            self._look()
             return []
+        self._hearing.note()
         found = [first, *self._consumer.consume(_AT_ONCE - 1, 0)]
         if rebalances != self._rebalances:
             # Some of them may have been fetched for an assignment that has ended.
@@ -123,11 +132,29 @@ class Source:
             return []
         return [message for message in found if self._is_send(message)]
 
+    def _look(self) -> None:
+        """End where the consumer has gone deaf: another one would hear."""
+        reading = {p: at for p, at in self._positions.items() if p not in self._paused}
+        # Without partitions it has to hear of some, so any of the topic's does.
+        asked = reading or {0: sys.maxsize}
+        if self._hearing.doubts(self._consumer, asked) and others_hear(
+            _properties(self._settings), self._topic, next(iter(asked))
+        ):
+            raise CommandError(
+                f"the consumer of {self._topic} hears nothing any more, and the brokers are there: "
+                "start it again, and it goes on where it was"
+            )
+
     def _is_send(self, message: Message) -> bool:
         error = message.error()
+        partition, offset = message.partition() or 0, message.offset() or 0
         if error is None:
-            end = self._ends.get(message.partition() or 0)
-            return end is None or (message.offset() or 0) < end
+            self._positions[partition] = offset + 1
+            end = self._ends.get(partition)
+            return end is None or offset < end
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            self._positions[partition] = offset
+            return False
         if error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             raise KafkaException(error)
         log.warning("the sends could not be read for a moment: %s", error.str())
@@ -166,6 +193,7 @@ class Source:
             low, high = consumer.get_watermark_offsets(place, timeout=_ASK_S)
             begin = self._begin(place, low, high)
             self.offsets[place.partition] = Offsets(begin, done_of(begin, place.metadata))
+            self._positions[place.partition] = begin
             if self._bounded:
                 self._ends[place.partition] = high
             starts.append(TopicPartition(self._topic, place.partition, begin))
@@ -209,6 +237,7 @@ class Source:
         positions = await self._release(partitions)
         for partition in partitions:
             self.offsets.pop(partition, None)
+            self._positions.pop(partition, None)
         return positions
 
 
@@ -220,6 +249,7 @@ def _properties(settings: DeliverySettings) -> dict[str, Any]:
         "partition.assignment.strategy": "cooperative-sticky",
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
+        "enable.partition.eof": True,
         # Where to begin is always said; an offset that is gone must not be jumped over in silence.
         "auto.offset.reset": "error",
         "session.timeout.ms": int(settings.session_timeout_s * 1000),

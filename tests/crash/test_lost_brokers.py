@@ -14,10 +14,12 @@ import pytest
 from producers.errors import ClientError
 from producers.settings import ClientSettings
 from producers.statistics_reader import StatisticsReader
+from schemas.topics import SENDS
 from streams.worker.watchdog import EXIT_STALLED
-from tests.support import lost_worker
+from tests.support import lost_command, raw
 from tests.support.fake_worker import FakeWorker
 from tests.support.lost_consumer import DeafConsumer, LostConsumer
+from tests.support.sends import encoded
 from tests.support.wait import WITHIN_S, eventually
 from tests.support.worker import MID, ORG, until
 
@@ -77,6 +79,7 @@ def test_statistics_are_read_on_when_their_reader_has_gone_deaf(
             await until(lambda: counted(1))
             (consumer,) = LostConsumer.made
             consumer.lost = True
+            assert await asyncio.to_thread(consumer.deaf.wait, WITHIN_S)
             await client.trigger(orgid=ORG, mid=MID, recipients=[{"email": "two@domain.com"}])
             await until(lambda: counted(2))
             assert len(LostConsumer.made) > 1
@@ -90,11 +93,11 @@ def test_a_worker_whose_consumer_has_lost_every_broker_ends_so_that_others_take_
 ) -> None:
     lost = tmp_path / "lost"
     worker = cluster.processes.start_module(
-        lost_worker.__name__,
+        lost_command.__name__,
         "worker",
         "--processes",
         "1",
-        env=cluster.environment() | {lost_worker.FILE: str(lost)},
+        env=cluster.environment() | {lost_command.FILE: str(lost)},
     )
 
     async def story() -> None:
@@ -109,3 +112,21 @@ def test_a_worker_whose_consumer_has_lost_every_broker_ends_so_that_others_take_
     asyncio.run(story())
     assert worker.popen.returncode == EXIT_STALLED
     assert "has lost every broker" in worker.output()
+
+
+def test_a_deliverer_whose_consumer_has_lost_every_broker_ends_and_says_what_to_do(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    lost, mails = tmp_path / "lost", tmp_path / "mails"
+    more = {"OUTLET": str(mails), "SENDER": "Shop <shop@example.org>"}
+    running = cluster.processes.start_module(
+        lost_command.__name__,
+        "deliver",
+        env=cluster.environment(**more) | {lost_command.FILE: str(lost)},
+    )
+    raw.produce(cluster.bootstrap_servers, cluster.topic(SENDS), [(0, b"key", encoded(1))])
+    eventually(lambda: mails.exists() and any(mails.iterdir()))
+    lost.touch()
+    eventually(lambda: not running.running())
+    assert running.popen.returncode == 1
+    assert "start it again, and it goes on where it was" in running.output()

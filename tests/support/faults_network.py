@@ -152,6 +152,7 @@ def of_requests(proxies: Sequence[FaultProxy]) -> list[Fault]:
             ),
             ("offsets unanswered", Rule(Api.TXN_OFFSET_COMMIT, Do.LOSE_ANSWER, every=3)),
             ("heartbeats dropped", Rule(Api.HEARTBEAT, Do.DROP)),
+            ("no brokers named", Rule(Api.METADATA, Do.NO_BROKERS)),
         )
     ]
 

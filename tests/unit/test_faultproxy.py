@@ -58,9 +58,9 @@ class Client:
         self._file = self.socket.makefile("rb")
         self._asked = 0
 
-    def ask(self, api: int, payload: bytes) -> None:
+    def ask(self, api: int, payload: bytes, *, version: int = 0) -> None:
         self._asked += 1
-        body = struct.pack(">hhi", api, 0, self._asked) + payload
+        body = struct.pack(">hhi", api, version, self._asked) + payload
         self.socket.sendall(len(body).to_bytes(4, "big") + body)
 
     def answer(self) -> bytes:
@@ -239,3 +239,20 @@ def test_a_stray_request_arrives_when_its_connection_is_long_gone(
     assert (proxy.strays, broker.requests) == (1, [])
     proxy.deliver_strays()
     assert (proxy.strays, broker.requests) == (0, [(Api.END_TXN, b"commit")])
+
+
+def test_an_answer_about_the_cluster_names_no_brokers(proxy: FaultProxy) -> None:
+    # Two of them: a number, host and port, a rack or none, and no tagged fields.
+    brokers = b"".join(
+        struct.pack(">i", number) + b"\x0alocalhost" + struct.pack(">i", 9092) + rack + b"\x00"
+        for number, rack in ((1, b"\x00"), (2, b"\x02a"))
+    )
+    before, behind = b"\x00" + bytes(4), b"\x0ba-cluster" + bytes(8)
+    answer = before + b"\x03" + brokers + behind
+    proxy.add(Rule(Api.METADATA, Do.NO_BROKERS))
+    client = Client(proxy.port)
+    # Older versions have another form, and pass.
+    client.ask(Api.METADATA, answer, version=8)
+    assert client.answer() == answer
+    client.ask(Api.METADATA, answer, version=13)
+    assert client.answer() == before + b"\x01" + behind

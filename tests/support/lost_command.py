@@ -1,4 +1,4 @@
-"""`mailing-trigger` whose worker's consumer of the log loses every broker once a file is there."""
+"""`mailing-trigger` whose worker, or deliverer, loses every broker once a file is there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from mailing_trigger.cli import main
+from mailing_trigger.delivery import source as delivery
 from streams.worker import kafka, source
 from tests.support.lost_consumer import LostConsumer
 
@@ -33,4 +34,5 @@ def _lost(settings: WorkerSettings) -> Consumer:
 
 if __name__ == "__main__":
     source.source_consumer = _lost
+    delivery.Consumer = _LostByFile  # type: ignore[misc]
     sys.exit(main())
