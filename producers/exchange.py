@@ -79,6 +79,7 @@ class Exchange:
             LogWriter(settings, loop=loop, on_reports=calls.reported, linger_ms=linger_ms)
             for linger_ms in (LINGER_MS, BULK_LINGER_MS)
         )
+        replies = None
         try:
             # Both ask, for a producer that does not know the log yet would tell too late that it
             # is gone.
@@ -92,6 +93,8 @@ class Exchange:
             await asyncio.to_thread(replies.start, START_TIMEOUT_S)
         except BaseException:
             await _close(log, bulk)
+            if replies is not None:
+                await asyncio.to_thread(replies.close)
             raise
         return cls(
             settings,

@@ -9,78 +9,91 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-# A consumer that hears nothing is looked at as often.
 LOOK_EVERY_S = 2.0
-ASK_S = 1.0
+# A question that runs out of its time costs the connection, and what is on its way there.
+ASK_S = 5.0
+# A consumer that stands before the same record at so many looks in a row does not fetch it.
+STANDS = 5
 
 
 class Hearing:
-    """Looks at the consumer of *topic*; used by its thread alone.
+    """Looks at the consumer of *topic* now and then; used by its thread alone.
 
-    It is doubted when *patience* looks in a row gave reason to.
+    It is deaf when *patience* looks in a row said so, and each time a new consumer of *config*
+    heard: brokers that do not answer that one either make nobody guilty.
     """
 
     def __init__(
-        self, topic: str, *, patience: int = 1, clock: Callable[[], float] = time.monotonic
+        self,
+        topic: str,
+        config: Mapping[str, Any],
+        *,
+        patience: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topic = topic
+        self._config = config
         self._patience = patience
         self._clock = clock
-        self._since = clock()
-        self._missed: dict[int, int] = {}
-        self._doubted = 0
+        self._looked_at = clock()
+        # Where partitions stand before records they might fetch, and for how many looks.
+        self._standing: dict[int, tuple[int, int]] = {}
+        self._found = 0
 
-    def note(self) -> None:
-        """Note that something was read just now."""
-        self._since = self._clock()
-        self._doubted = 0
+    def deaf(self, consumer: Consumer, positions: Mapping[int, int]) -> bool:
+        """Whether *consumer*, which has read up to *positions*, hears nothing any more.
 
-    def doubts(self, consumer: Consumer, positions: Mapping[int, int]) -> bool:
-        """Whether *consumer*, which has read up to *positions*, may be deaf.
-
-        It may when it cannot ask for a partition's end, and when it has twice stood before the
-        same record that it could read. Blocks for a moment where it asks, which is now and then.
+        Blocks for a moment where it looks, and for some seconds where that was in vain.
         """
-        if self._clock() - self._since < LOOK_EVERY_S:
+        if self._clock() - self._looked_at < LOOK_EVERY_S:
             return False
-        self._since = self._clock()
-        self._doubted = self._doubted + 1 if self._doubtful(consumer, positions) else 0
-        return self._doubted >= self._patience
+        doubtful = self._doubtful(consumer, positions) and self._others_hear(positions)
+        self._found = self._found + 1 if doubtful else 0
+        self._looked_at = self._clock()
+        return self._found >= self._patience
 
     def _doubtful(self, consumer: Consumer, positions: Mapping[int, int]) -> bool:
-        before, self._missed = self._missed, {}
-        for partition, position in positions.items():
-            end = end_of(consumer, self._topic, partition)
-            if end is None:
-                return True
+        before, self._standing = self._standing, {}
+        ends = ends_of(consumer, self._topic, positions)
+        if ends is None:
+            return True
+        for partition, end in ends.items():
+            position = positions[partition]
             if end > position:
-                self._missed[partition] = position
-        return bool(before.items() & self._missed.items())
+                at, looks = before.get(partition, (position, 0))
+                self._standing[partition] = position, looks + 1 if at == position else 1
+        return any(looks >= STANDS for _, looks in self._standing.values())
+
+    def _others_hear(self, partitions: Iterable[int]) -> bool:
+        try:
+            fresh = Consumer({**self._config, "log_level": 0})
+        except KafkaException:
+            # Out of files or threads, say: that tells nothing of the one there is.
+            return False
+        try:
+            return ends_of(fresh, self._topic, partitions) is not None
+        finally:
+            close_apart(fresh)
 
 
-def end_of(consumer: Consumer, topic: str, partition: int) -> int | None:
-    """Return up to where *consumer* may read a partition; None when it cannot ask. Blocks."""
-    place = TopicPartition(topic, partition)
+def ends_of(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int] | None:
+    """Return up to where *consumer* may read; None when it cannot ask for all. Blocks."""
+    places = [TopicPartition(topic, partition, OFFSET_END) for partition in partitions]
     try:
-        return int(consumer.get_watermark_offsets(place, ASK_S, cached=False)[1])
+        # One request a broker: watermarks are asked for one by one, each behind a fetch that waits.
+        found = consumer.offsets_for_times(places, timeout=ASK_S)
     except KafkaException:
         return None
-
-
-def others_hear(config: Mapping[str, object], topic: str, partition: int) -> bool:
-    """Whether a new consumer of *config* can ask for a partition's end. Blocks."""
-    fresh = Consumer(dict(config))
-    try:
-        return end_of(fresh, topic, partition) is not None
-    finally:
-        close_apart(fresh)
+    if any(place.error is not None for place in found):
+        return None
+    return {place.partition: int(place.offset) for place in found}
 
 
 def close_apart(consumer: Consumer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -70,7 +71,9 @@ class LogShape:
         return str(topic.topic_id), len(topic.partitions)
 
     def _renew(self) -> None:
-        self._admin = AdminClient(self._config)
+        # Where none can be made, for there are no files or threads, the old one is asked again.
+        with suppress(KafkaException):
+            self._admin = AdminClient(self._config)
 
     def _compare(self, found: Shape) -> None:
         if self._opened is None:

@@ -87,13 +87,17 @@ class Recall:
             return self._read_with(self._consumer, receipt)
         except KafkaException as exc:
             # Asked with a new one the next time: this one may never answer again.
-            close_apart(self._consumer)
-            self._consumer = None
+            self._drop()
             why = exc.args[0].str()
             raise LogUnavailable(f"answers cannot be read: {why}", produced=False) from exc
         finally:
             if self._consumer is not None:
                 self._consumer.unassign()
+
+    def _drop(self) -> None:
+        if self._consumer is not None:
+            close_apart(self._consumer)
+            self._consumer = None
 
     def _build(self) -> Consumer:
         return Consumer(
@@ -117,7 +121,7 @@ class Recall:
         begin, end = consumer.get_watermark_offsets(place, ASK_S, cached=False)
         if offset > end:
             return Recalled(unknown=True)
-        place.offset = at = max(offset, begin)
+        place.offset = at = begun = max(offset, begin)
         consumer.assign([place])
         results: dict[int, tuple[Outcome, int]] = {}
         first = None
@@ -125,6 +129,9 @@ class Recall:
         deadline = time.monotonic() + READ_S
         while at < end and len(results) < receipt.expected and not self._stopping.is_set():
             if time.monotonic() > deadline:
+                if at == begun:
+                    # It answers what it is asked and fetches nothing: the next one will.
+                    self._drop()
                 break
             for message in consumer.consume(_AT_ONCE, _POLL_S):
                 at = _after(message, at)

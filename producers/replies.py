@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from producers.acks import read_acks
 from producers.errors import LogUnavailable
-from producers.hearing import Hearing, close_apart, end_of
+from producers.hearing import Hearing, close_apart
 from schemas.errors import WireError
 from schemas.framing import schema_text
 from schemas.records import (
@@ -67,6 +67,7 @@ class Replies:
         # No answer to a call that is yet to be made lies before it.
         self.next_offset = 0
         self._stopping = threading.Event()
+        self._starting = threading.Lock()
         self._broken = False
         self._config = {
             **settings.librdkafka(),
@@ -81,7 +82,7 @@ class Replies:
             "fetch.queue.backoff.ms": 5,
         }
         self._consumer = self._build()
-        self._hearing = Hearing(self._place.topic)
+        self._hearing = Hearing(self._place.topic, self._config)
         self._thread = threading.Thread(target=self._run, name="replies", daemon=True)
 
     def start(self, timeout_s: float) -> None:
@@ -89,7 +90,10 @@ class Replies:
         end = self._end(time.monotonic() + timeout_s)
         self._place.offset = self.next_offset = end
         self._consumer.assign([self._place])
-        self._thread.start()
+        with self._starting:
+            # Whoever opens a client may have lost patience meanwhile.
+            if not self._stopping.is_set():
+                self._thread.start()
 
     def _end(self, deadline: float) -> int:
         # The library does not ask again when a partition is between two leaders, as a new topic
@@ -99,8 +103,7 @@ class Replies:
             try:
                 _, end = self._consumer.get_watermark_offsets(self._place, left, cached=False)
             except KafkaException as exc:
-                if time.monotonic() > deadline:
-                    self._consumer.close()
+                if time.monotonic() > deadline or self._stopping.is_set():
                     why = exc.args[0].str()
                     raise LogUnavailable(
                         f"the end of {self._place.topic} cannot be read: {why}", produced=False
@@ -110,8 +113,9 @@ class Replies:
                 return int(end)
 
     def close(self) -> None:
-        """Stop reading; blocks for at most a poll."""
-        self._stopping.set()
+        """Stop reading; blocks for a moment."""
+        with self._starting:
+            self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
         self._consumer.close()
@@ -128,7 +132,6 @@ class Replies:
                 if first is None:
                     self._look()
                     continue
-                self._hearing.note()
                 messages = [first, *self._consumer.consume(MAX_RECORDS - 1, 0)]
                 if batch := self._read(messages):
                     self._loop.call_soon_threadsafe(self._calls.answered, batch, time.monotonic())
@@ -141,16 +144,17 @@ class Replies:
         return Consumer(self._config, logger=log)
 
     def _look(self) -> None:
-        """Read with a new consumer where the one there is may be deaf, if that one hears."""
-        if not self._hearing.doubts(self._consumer, {self.partition: self.next_offset}):
+        """Read with a new consumer where the one there is has gone deaf."""
+        if not self._hearing.deaf(self._consumer, {self.partition: self.next_offset}):
             return
-        fresh = self._build()
-        if end_of(fresh, self._place.topic, self.partition) is None:
-            close_apart(fresh)
+        try:
+            fresh = self._build()
+        except KafkaException:
+            # Out of files or threads, say; the next look tries again.
             return
         self._place.offset = self.next_offset
         fresh.assign([self._place])
-        log.warning("the reader of acknowledgements is replaced: it may hear nothing now")
+        log.warning("the reader of acknowledgements is replaced: it heard nothing any more")
         close_apart(self._consumer)
         self._consumer = fresh
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -70,8 +70,9 @@ class StatisticsReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            consumer = self._consumer()
+            consumer = None
             try:
+                consumer = Consumer(self._config(), logger=log)
                 self._read(consumer, open_wire(self._settings))
             except (KafkaException, ClientError) as exc:
                 why = exc.args[0].name() if isinstance(exc, KafkaException) else str(exc)
@@ -80,27 +81,25 @@ class StatisticsReader:
                 # Not its text: it may quote a record.
                 log.warning("the reader of statistics begins anew: %s", type(exc).__name__)
             finally:
-                close_apart(consumer)
+                if consumer is not None:
+                    close_apart(consumer)
             self._stopping.wait(random.uniform(0.5, 1) * _AGAIN_S)  # noqa: S311 - jitter
 
-    def _consumer(self) -> Consumer:
-        return Consumer(
-            {
-                **self._settings.librdkafka(),
-                # Required by the library; nothing is ever committed under it.
-                "group.id": "mailing-trigger-statistics",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.queue.backoff.ms": 5,
-                "queued.max.messages.kbytes": 8 * 1024,
-            },
-            logger=log,
-        )
+    def _config(self) -> dict[str, Any]:
+        return {
+            **self._settings.librdkafka(),
+            # Required by the library; nothing is ever committed under it.
+            "group.id": "mailing-trigger-statistics",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.queue.backoff.ms": 5,
+            "queued.max.messages.kbytes": 8 * 1024,
+        }
 
     def _read(self, consumer: Consumer, wire: Wire) -> None:
-        """Read until stopped; return when the topic does not exist, or *consumer* may be deaf."""
+        """Read until stopped; return when the topic does not exist, or *consumer* is deaf."""
         # Of all topics: asked for one, a broker may create it.
         found = consumer.list_topics(timeout=_ASK_S).topics.get(self._topic)
         if found is None:
@@ -109,17 +108,14 @@ class StatisticsReader:
         left = set(found.partitions)
         begin = {partition: self._positions.get(partition, OFFSET_BEGINNING) for partition in left}
         consumer.assign([TopicPartition(self._topic, *place) for place in begin.items()])
-        hearing = Hearing(self._topic)
+        hearing = Hearing(self._topic, self._config())
         while not self._stopping.is_set():
             first = consumer.poll(_POLL_S)
+            if hearing.deaf(consumer, self._positions):
+                log.warning("the reader of statistics is replaced: it heard nothing any more")
+                return
             if first is None:
-                if hearing.doubts(consumer, self._positions):
-                    log.warning(
-                        "the reader of statistics begins anew: it may hear nothing any more"
-                    )
-                    return
                 continue
-            hearing.note()
             rows = []
             for message in (first, *consumer.consume(_MAX_ROWS - 1, 0)):
                 error = message.error()

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from mailing_trigger.delivery.offsets import Offsets, done_of
 from mailing_trigger.errors import CommandError
-from producers.hearing import Hearing, others_hear
+from producers.hearing import Hearing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -34,7 +34,7 @@ _AT_ONCE = 200
 # What is being handed over when a partition moves may be finished first.
 RELEASE_S = 8.0
 # A partition that moves to another broker is asked for in vain for a moment.
-_DOUBTS = 5
+_DEAF_LOOKS = 5
 
 
 class Source:
@@ -63,7 +63,7 @@ class Source:
         self._ends: dict[int, int] = {}
         # Up to where each partition was read, transaction markers included.
         self._positions: dict[int, int] = {}
-        self._hearing = Hearing(topic, patience=_DOUBTS)
+        self._hearing = Hearing(topic, _properties(settings), patience=_DEAF_LOOKS)
         self.offsets: dict[int, Offsets] = {}
 
     async def start(self) -> None:
@@ -118,10 +118,9 @@ class Source:
         self._pause(full)
         rebalances = self._rebalances
         first = self._consumer.poll(_POLL_S)
+        self._look()
         if first is None:
-            self._look()
             return []
-        self._hearing.note()
         found = [first, *self._consumer.consume(_AT_ONCE - 1, 0)]
         if rebalances != self._rebalances:
             # Some of them may have been fetched for an assignment that has ended.
@@ -136,10 +135,7 @@ class Source:
         """End where the consumer has gone deaf: another one would hear."""
         reading = {p: at for p, at in self._positions.items() if p not in self._paused}
         # Without partitions it has to hear of some, so any of the topic's does.
-        asked = reading or {0: sys.maxsize}
-        if self._hearing.doubts(self._consumer, asked) and others_hear(
-            _properties(self._settings), self._topic, next(iter(asked))
-        ):
+        if self._hearing.deaf(self._consumer, reading or {0: sys.maxsize}):
             raise CommandError(
                 f"the consumer of {self._topic} hears nothing any more, and the brokers are there: "
                 "start it again, and it goes on where it was"

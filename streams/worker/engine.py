@@ -169,6 +169,9 @@ class Engine:
 
     def tick(self) -> None:
         """Invoke the mailings whose time has come, and see to rows of statistics."""
+        if self.replier.late and self._building is None and self._shipping is None:
+            # Between two transactions, so that no reply is lost with it.
+            self.replier.renew()
         self._timer.tick(owned.fold.state for owned in self.owned.values())
         if any(self._statistics.due(owned.fold.state) for owned in self.owned.values()):
             self._rows_due = True

@@ -7,31 +7,33 @@ consumer never recovers.
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 
 from streams.worker.kafka import offsets_consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from streams.worker.settings import WorkerSettings
     from streams.worker.source import Source
 
-ASK_S = 2.0
+_ASK_S = 5.0
 # A partition that moves to another broker is asked for in vain for a moment.
-LOST_LOOKS = 3
-# As long as a worker may make no progress at all.
-DEAF_S = 60.0
+LOST_ASKS = 3
+# Long enough to pass by what somebody aborted: it is read and left out without a word.
+DEAF_S = 300.0
 
 
 class Hearing:
-    """Compares how far the log may be read with how far the source is, at each `look`.
+    """Compares what the source hears with what another consumer is told, at each `look`.
 
     The end of a partition is its last stable offset: events behind somebody's open transaction are
-    not ours to wait for. A broker that answers no new consumer either makes nobody guilty.
+    not ours to wait for. Brokers that do not answer the other consumer either make nobody guilty.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Hearing:
         self._settings = settings
         self._source = source
         self._clock = clock
-        self._in_vain = 0
+        self._other = offsets_consumer(settings, stable=True)
+        # What the source had asked in vain when the brokers were away.
+        self._excused = 0
         # Where partitions stand before events they might fetch, and since when.
         self._standing: dict[int, tuple[int, float]] = {}
 
@@ -55,18 +59,17 @@ class Hearing:
 
     def look(self) -> str:
         """Return why the source hears nothing any more; nothing when it does. Blocks."""
-        positions = dict(self._source.positions)
-        # Without partitions it has to hear of some, so any of the log's does.
-        asked = list(positions) or [0]
+        source = self._source
+        positions = dict(source.positions)
         try:
-            ends = self._source.ends(asked, ASK_S)
+            ends = self._ends(positions or (0,))
         except KafkaException:
-            self._standing = {}
-            self._in_vain = self._in_vain + 1 if self._answers_others(asked[0]) else 0
-            if self._in_vain < LOST_LOOKS:
-                return ""
+            self._renew()
+            self._excused, self._standing = source.in_vain, {}
+            return ""
+        self._excused = min(self._excused, source.in_vain)
+        if source.in_vain - self._excused >= LOST_ASKS:
             return "the consumer of the log has lost every broker, and the brokers are there"
-        self._in_vain = 0
         return self._judge(positions, ends)
 
     def _judge(self, positions: dict[int, int], ends: dict[int, int]) -> str:
@@ -75,7 +78,7 @@ class Hearing:
         if self._source.full:
             return ""
         for partition, position in positions.items():
-            if ends.get(partition, 0) > position:
+            if ends[partition] > position:
                 at, since = before.get(partition, (-1, now))
                 self._standing[partition] = position, since if at == position else now
         deaf = [p for p, (_, since) in self._standing.items() if now - since >= DEAF_S]
@@ -83,13 +86,18 @@ class Hearing:
             return ""
         return f"partitions {deaf} have events that have not been fetched for {DEAF_S:.0f} s"
 
-    def _answers_others(self, partition: int) -> bool:
-        place = TopicPartition(self._settings.log, partition)
-        fresh = offsets_consumer(self._settings, stable=True)
-        try:
-            fresh.get_watermark_offsets(place, ASK_S, cached=False)
-        except KafkaException:
-            return False
-        finally:
-            fresh.close()
-        return True
+    def _ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        places = [TopicPartition(self._settings.log, each, OFFSET_END) for each in partitions]
+        found = self._other.offsets_for_times(places, timeout=_ASK_S)
+        for place in found:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return {place.partition: place.offset for place in found}
+
+    def _renew(self) -> None:
+        """Ask with a new consumer from now on; the old one may have lost its brokers, too."""
+        with suppress(KafkaException):
+            fresh = offsets_consumer(self._settings, stable=True)
+            old, self._other = self._other, fresh
+            # Nobody waits for its end.
+            threading.Thread(target=old.close, name="close-consumer", daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, Producer
@@ -23,6 +24,7 @@ TRANSACTION_TIMEOUT_S = 30.0
 # A member hears of a rebalance by its next heartbeat, and a cooperative one takes two: at a third
 # of the session, as is usual, a worker that stops in good order left its partitions alone for 4 s.
 _HEARTBEAT_MS = 500
+_LAST_S = 1.0
 
 
 def _base(settings: WorkerSettings, role: str) -> Config:
@@ -129,6 +131,17 @@ def replies_producer(settings: WorkerSettings) -> Producer:
             "retry.backoff.ms": 5,
         }
     )
+
+
+def forget(producer: Producer) -> None:
+    """Give up what *producer* has not delivered; nobody waits for it, nor for its end."""
+    producer.purge(blocking=False)
+
+    def end() -> None:
+        producer.flush(_LAST_S)
+
+    # Whose reference is the last: a client waits for the library's threads when it goes.
+    threading.Thread(target=end, name="forget", daemon=True).start()
 
 
 def fencing_producer(settings: WorkerSettings, transactional_id: str) -> Producer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,12 @@ from schemas.codec import Codec
 from schemas.records import DEAD_LETTER
 from streams.core.transition import encode_acks
 from streams.store.errors import StoreClosed, StoreUnfit
-from streams.worker.kafka import TRANSACTION_TIMEOUT_S, effects_producer, replies_producer
+from streams.worker.kafka import (
+    TRANSACTION_TIMEOUT_S,
+    effects_producer,
+    forget,
+    replies_producer,
+)
 from streams.worker.retry import pauses
 
 if TYPE_CHECKING:
@@ -58,6 +64,8 @@ class Replier:
         self._settings = settings
         self._framing = framing
         self._producer = replies_producer(settings)
+        # When events of our own were handed over that the log has not yet.
+        self._underway: deque[float] = deque()
 
     def send(self, replies: Replies, receipt: Receipt) -> None:
         """Produce acks, answers and copies; *receipt* completes when all are delivered."""
@@ -76,8 +84,28 @@ class Replier:
 
     def send_event(self, key: bytes, value: bytes, partition: int) -> None:
         """Append an event of our own to the log; a repeat of it does nothing."""
-        produce(self._producer, self._settings.log, value, key, partition=partition)
+        underway = self._underway
+        underway.append(time.monotonic())
+        # In the order of their partitions, so the oldest is about the first.
+        produce(
+            self._producer,
+            self._settings.log,
+            value,
+            key,
+            partition=partition,
+            on_delivery=lambda *_: underway.popleft(),
+        )
         self._producer.poll(0)
+
+    @property
+    def late(self) -> bool:
+        """Whether an event of our own is not in the log long after it was handed over.
+
+        Nobody waits for it, and the producer may have lost its brokers for good
+        (confluentinc/librdkafka#5301).
+        """
+        self._producer.poll(0)
+        return bool(self._underway) and time.monotonic() - self._underway[0] > _SHIP_S
 
     def wait(self, receipt: Receipt, deadline: float) -> KafkaError | None:
         """Wait until the replies of *receipt* are delivered; return why they were not."""
@@ -90,7 +118,8 @@ class Replier:
     def renew(self) -> None:
         """Forget everything not delivered yet; what it answered will be folded again."""
         old, self._producer = self._producer, replies_producer(self._settings)
-        old.purge()
+        self._underway = deque()
+        forget(old)
 
 
 class Shipper:

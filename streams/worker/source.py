@@ -13,12 +13,11 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.worker.admin import AdminError
 from streams.worker.errors import TakeoverAbandoned
@@ -53,6 +52,10 @@ _POLL_S = 0.1
 # its way. One that comes alone does not wait.
 _FETCH_EVERY_S = 0.004
 _TAKEOVER_LIMIT_S = 300.0
+# A consumer that has heard nothing for so long asks whether it hears at all.
+LISTEN_S = 5.0
+# A question that runs out of its time costs the connection, and what is on its way there.
+_ASK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,6 @@ class Source:
         self._incarnations: dict[int, int] = {}
         self._orders: deque[Callable[[Consumer], None]] = deque()
         self._stopping = False
-        # Others ask the consumer, and it is closed, one at a time.
-        self._asking = threading.Lock()
-        self._asked: Consumer | None = None
         # Used by the consumer's thread alone.
         self._fetched_at = 0.0
         self._rebalances = 0
@@ -134,6 +134,9 @@ class Source:
         self.member_id = ""
         # Up to where the log was read, transaction markers included; the watchdog looks at it.
         self.positions: dict[int, int] = {}
+        # How often in a row the consumer has asked in vain, hearing nothing; for the watchdog, too.
+        self._heard_at = time.monotonic()
+        self.in_vain = 0
 
     def start(self) -> None:
         """Join the group and begin to fetch."""
@@ -170,15 +173,6 @@ class Source:
     def full(self) -> bool:
         """Whether nothing is fetched before the engine has taken something."""
         return len(self._takes) >= _QUEUE_FETCHES or self._queued_bytes > _QUEUE_BYTES
-
-    def ends(self, partitions: list[int], timeout_s: float) -> dict[int, int]:
-        """Return up to where partitions may be read; KafkaException. Nothing when not running."""
-        with self._asking:
-            if self._asked is None:
-                return {}
-            places = [TopicPartition(self._settings.log, partition) for partition in partitions]
-            ask = partial(self._asked.get_watermark_offsets, timeout=timeout_s, cached=False)
-            return {place.partition: ask(place)[1] for place in places}
 
     def rewind(self, partition: int, incarnation: int, offset: int) -> int | None:
         """Fetch the partition again from *offset*; return its new incarnation.
@@ -217,14 +211,11 @@ class Source:
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
-            self._asked = consumer
             try:
                 while self._wait_for_room():
                     self._obey(consumer)
                     self._fetch(consumer)
             finally:
-                with self._asking:
-                    self._asked = None
                 consumer.close()
         except Exception as exc:  # noqa: BLE001 - the border of the thread
             self._listener.fail(exc)
@@ -250,7 +241,9 @@ class Source:
         rebalances, metadata = self._rebalances, consumer.consumer_group_metadata()
         first = consumer.poll(_POLL_S)
         if first is None:
+            self._listen(consumer)
             return
+        self._heard_at, self.in_vain = time.monotonic(), 0
         time.sleep(max(self._fetched_at + _FETCH_EVERY_S - time.monotonic(), 0))
         self._fetched_at = time.monotonic()
         by_partition: dict[int, list[LogRecord]] = {}
@@ -275,6 +268,19 @@ class Source:
         ]
         size = sum(chunk.size for chunk in chunks)
         self._put(Fetch(chunks, metadata, size), size)
+
+    def _listen(self, consumer: Consumer) -> None:
+        """Ask for something when nothing is heard; a consumer is not for two threads."""
+        if time.monotonic() - self._heard_at < LISTEN_S:
+            return
+        # Without partitions it has to hear of some, so any of the log's does.
+        place = TopicPartition(self._settings.log, next(iter(self.positions), 0), OFFSET_END)
+        try:
+            (found,) = consumer.offsets_for_times([place], timeout=_ASK_S)
+            self.in_vain = 0 if found.error is None else self.in_vain + 1
+        except KafkaException:
+            self.in_vain += 1
+        self._heard_at = time.monotonic()
 
     def _sort(self, messages: list[Message], found: dict[int, list[LogRecord]]) -> None:
         """Add the records of *messages* to those of their partitions."""

@@ -21,7 +21,6 @@ log = logging.getLogger("mailing_trigger.worker.watchdog")
 STALL_S = 60.0
 EXIT_STALLED = 70
 _LOOK_S = 5.0
-_ENDING = "ending, so that another worker takes the partitions: see the broker's and this log"
 
 
 class Watchdog:
@@ -39,6 +38,7 @@ class Watchdog:
         stall_s: float = STALL_S,
         look_s: float = _LOOK_S,
         end: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._progress = progress
         self._has_work = has_work
@@ -46,6 +46,7 @@ class Watchdog:
         self._stall_s = stall_s
         self._look_s = look_s
         self._end = end or end_process
+        self._clock = clock
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -58,17 +59,23 @@ class Watchdog:
         self._stopped.set()
 
     def _run(self) -> None:
-        seen, since = self._progress(), time.monotonic()
+        seen, since = self._progress(), self._clock()
+        looked_at = since
         while not self._stopped.wait(self._look_s):
-            if why := self._deaf():
-                self._end(f"{why}; {_ENDING}")
-                return
-            now = time.monotonic()
-            progress = self._progress()
+            why, now = self._deaf(), self._clock()
+            if now - looked_at >= self._stall_s:
+                # The process stood still, or its machine: nothing had time to make progress.
+                since = now
+            looked_at, progress = now, self._progress()
             if progress != seen or not self._has_work():
                 seen, since = progress, now
             elif now - since >= self._stall_s:
-                self._end(f"no progress for {self._stall_s:.0f} s with events waiting; {_ENDING}")
+                why = f"no progress for {self._stall_s:.0f} s with events waiting"
+            if why:
+                self._end(
+                    f"{why}; ending, so that another worker takes the partitions: see the broker's "
+                    "and this log"
+                )
                 return
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +14,11 @@ from producers import (
     LogUnavailable,
     NotSetUp,
     SyncTriggerClient,
+    TriggerClient,
     TriggerRejected,
     exchange,
 )
+from producers.replies import Replies
 from schemas.codec import Codec
 from schemas.framing import SINGLE_OBJECT_BYTES, schema_text
 from schemas.records import ACKNOWLEDGEMENT, NAMES, RECIPIENT_TRIGGERED
@@ -24,6 +28,7 @@ from tests.support.fake_mailings import obeying
 from tests.support.fake_worker import FakeWorker, Reply, created, rejecting_rids
 from tests.support.registry import RegistryStub
 from tests.support.topics import PARTITIONS
+from tests.support.wait import WITHIN_S
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -55,6 +60,38 @@ def test_acknowledgements_with_other_partitions_are_refused(
     settings = ClientSettings(kafka.bootstrap_servers, cluster_prefix)
     with pytest.raises(NotSetUp, match="must have 8"), SyncTriggerClient(settings):
         pass
+
+
+def test_a_client_whose_opening_is_cancelled_leaves_no_reader_behind(
+    kafka: Broker, topics: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+    start = Replies.start
+
+    def slow(self: Replies, timeout_s: float) -> None:
+        begun.set()
+        assert go_on.wait(WITHIN_S)
+        try:
+            start(self, timeout_s)
+        finally:
+            over.set()
+
+    monkeypatch.setattr(Replies, "start", slow)
+
+    async def story() -> None:
+        opening = asyncio.create_task(
+            TriggerClient(ClientSettings(kafka.bootstrap_servers, topics)).__aenter__()
+        )
+        assert await asyncio.to_thread(begun.wait, WITHIN_S)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        # The thread that was opening it goes on; nobody waits for it any more.
+        go_on.set()
+        assert await asyncio.to_thread(over.wait, WITHIN_S)
+
+    asyncio.run(story())
+    assert "replies" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_without_a_broker_the_client_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,17 @@ class SimConsumer:
         offset, note = self._broker.offset(place.partition, stable=stable) or (-1001, "")
         return [TopicPartition(place.topic, place.partition, offset, note)]
 
+    def offsets_for_times(
+        self, places: list[TopicPartition], timeout: float
+    ) -> list[TopicPartition]:
+        """Where the topics end; that a consumer may hear nothing any more is not in here."""
+        return [
+            TopicPartition(
+                place.topic, place.partition, self._broker.logs[(place.topic, place.partition)].end
+            )
+            for place in places
+        ]
+
     # Partitions
 
     def assign(self, places: list[TopicPartition]) -> None:

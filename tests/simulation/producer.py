@@ -119,12 +119,16 @@ class SimProducer:
             on_delivery, error, message = self._reports.popleft()
             on_delivery(error, message)
 
-    def purge(self) -> None:
+    def purge(self, *, blocking: bool) -> None:
         """Forget what is queued; what was on its way may arrive all the same."""
+        assert not blocking
         if self._queues and self._world.choose("purge", "arrives late"):
             self.ghost()
         self._queues.clear()
         self._scheduler.remove(self._network)
+
+    def flush(self, timeout: float) -> None:
+        """What was purged is never told of."""
 
     def _can_deliver(self) -> bool:
         if not self._queues or self._fatal is not None:

@@ -31,18 +31,18 @@ class LostConsumer(Consumer):
     def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Message]:
         return [] if self.lost else super().consume(num_messages, timeout)
 
-    def get_watermark_offsets(
-        self, partition: TopicPartition, timeout: float = -1, cached: bool = False
-    ) -> tuple[int, int]:
+    def offsets_for_times(
+        self, partitions: list[TopicPartition], timeout: float = -1
+    ) -> list[TopicPartition]:
         if self.lost:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
-        return super().get_watermark_offsets(partition, timeout=timeout, cached=cached)
+        return super().offsets_for_times(partitions, timeout=timeout)
 
 
 class DeafConsumer(LostConsumer):
     """Asks as ever, and hears nothing, once it is `lost`."""
 
-    def get_watermark_offsets(
-        self, partition: TopicPartition, timeout: float = -1, cached: bool = False
-    ) -> tuple[int, int]:
-        return Consumer.get_watermark_offsets(self, partition, timeout=timeout, cached=cached)
+    def offsets_for_times(
+        self, partitions: list[TopicPartition], timeout: float = -1
+    ) -> list[TopicPartition]:
+        return Consumer.offsets_for_times(self, partitions, timeout=timeout)
