@@ -1,7 +1,8 @@
 """What the command says when it cannot do what was asked.
 
 CommandError        one readable line: cause and cure; exit status 1
-└── SettingsError   a setting that is unknown, missing or malformed; exit status 2
+├── SettingsError   a setting that is unknown, missing or malformed; exit status 2
+└── NoBroker        a worker was started and no broker answers; exit status 69
 """
 
 from __future__ import annotations
@@ -29,3 +30,9 @@ class SettingsError(CommandError):
     """A setting is wrong; the text names it and where it came from."""
 
     exit_code: ClassVar[int] = 2
+
+
+class NoBroker(CommandError):
+    """A worker was started and no broker answers: a later start may find one."""
+
+    exit_code: ClassVar[int] = 69  # EX_UNAVAILABLE of sysexits.h

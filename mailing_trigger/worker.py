@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailing_trigger import children, processes
 from mailing_trigger.adapters import broker_of, worker_settings
+from mailing_trigger.errors import NoBroker
 from mailing_trigger.logs import configure
 from mailing_trigger.settings import child_environment
 
@@ -23,9 +24,14 @@ def run(settings: Settings) -> int:
     if count > 1:
         env = child_environment(replace(settings, processes=1))
         return processes.run(children.command("worker"), env, count=count)
-    from streams.worker.app import run as run_one  # noqa: PLC0415 - not in the parent of several
+    # Not in the parent of several.
+    from streams.worker.admin import NoAnswer  # noqa: PLC0415
+    from streams.worker.app import run as run_one  # noqa: PLC0415
 
-    return run_one(worker_settings(settings))
+    try:
+        return run_one(worker_settings(settings))
+    except NoAnswer as exc:
+        raise NoBroker(str(exc)) from exc
 
 
 def cores() -> int:

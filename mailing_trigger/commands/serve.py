@@ -77,7 +77,8 @@ def worker(
     """Process the log until Ctrl-C or SIGTERM.
 
     Processes on any number of machines share the partitions. One that dies is started again;
-    after five deaths in two minutes all are stopped, with exit status 1.
+    after five deaths in two minutes all are stopped, with exit status 1. Brokers that go away
+    are waited for.
 
     \b
     Example: mailing-trigger worker --bootstrap-servers kafka:9092 --processes 4

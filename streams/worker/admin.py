@@ -19,11 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WAIT_S = 20.0
+# What librdkafka says when nobody answers it.
+_UNANSWERED = {
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - their public names
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+}
 _TO_CREATE = "run `mailing-trigger topics create`"
 
 
 class AdminError(Exception):
     """The broker could not be asked, or refused; the message is one readable line."""
+
+
+class NoAnswer(AdminError):
+    """No broker answers, or not in time: a later try may be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +117,9 @@ def topic_shapes(
                 continue
             shapes[name] = TopicShape(str(topic.topic_id), len(topic.partitions))
     except KafkaException as exc:
-        raise AdminError(f"the topics could not be read: {_why(exc)}") from exc
+        raise _unread("the topics", exc) from exc
     except TimeoutError as exc:
-        raise AdminError(f"the topics could not be read: no answer in {within_s:g} s") from exc
+        raise NoAnswer(f"the topics could not be read: no answer in {within_s:g} s") from exc
     return shapes
 
 
@@ -118,7 +128,11 @@ def _config_problems(client: AdminClient, name: str, wanted: Mapping[str, str]) 
     try:
         found: dict[str, Any] = client.describe_configs([resource])[resource].result(_WAIT_S)
     except KafkaException as exc:
-        raise AdminError(f"the settings of {name} could not be read: {_why(exc)}") from exc
+        raise _unread(f"the settings of {name}", exc) from exc
+    except TimeoutError as exc:
+        raise NoAnswer(
+            f"the settings of {name} could not be read: no answer in {_WAIT_S:g} s"
+        ) from exc
     # Retention may be set as one likes; these decide whether the system is right.
     binding = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
     return [
@@ -134,11 +148,16 @@ def _client(bootstrap_servers: str, security: Mapping[str, str] | None) -> Admin
     try:
         client.list_topics(timeout=_WAIT_S)
     except KafkaException as exc:
-        raise AdminError(
+        raise NoAnswer(
             f"no broker answers at {bootstrap_servers}: start one with `mailing-trigger up`, or "
             f"name it by --bootstrap-servers ({_why(exc)})"
         ) from exc
     return client
+
+
+def _unread(what: str, exc: KafkaException) -> AdminError:
+    error = NoAnswer if exc.args[0].code() in _UNANSWERED else AdminError
+    return error(f"{what} could not be read: {_why(exc)}")
 
 
 def _why(exc: KafkaException) -> str:

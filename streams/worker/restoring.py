@@ -74,13 +74,16 @@ def read_changelog(
     Returns how many there were.
     """
     mark = restore.state.recipients.kept_to
-    reached, count, at_end = (mark.offset if mark is not None else -1), 0, False
+    reached, count = (mark.offset if mark is not None else -1), 0
+    # Where the changelog ended when all before it had been read; None while there is more.
+    end: int | None = None
     consumer.assign([TopicPartition(place.topic, place.partition, max(reached, 0))])
     deadline = time.monotonic() + _STATE_WITHIN_S
-    while not (at_end and restore.seq >= wanted):
+    while end is None or restore.seq < wanted:
         if not still_ours():
             raise TakeoverAbandoned
         if time.monotonic() > deadline:
+            _check_end(consumer, place, end)
             raise TakeoverRefused(
                 f"partition {place.partition}: the offset belongs to state {wanted}, the "
                 f"changelog ends at {restore.seq}: its tail is lost. {_RECOVERY}"
@@ -90,7 +93,7 @@ def read_changelog(
             continue
         messages = [first, *consumer.consume(_CHUNK, 0)]
         records = [(each.key(), each.value()) for each in messages if each.error() is None]
-        at_end = (at_end and not records) or (len(records) < len(messages) and _is_end(messages))
+        end = _end_after(messages, end) if len(records) < len(messages) else None
         if records:
             deadline = time.monotonic() + _STATE_WITHIN_S
             if mark is not None and not count:
@@ -136,19 +139,33 @@ def _check_age(admin: AdminClient, place: TopicPartition, mark: Mark) -> None:
         )
 
 
-def _is_end(messages: list[Message]) -> bool:
-    """Whether the partition's end is reached with the last of *messages*.
+def _check_end(consumer: Consumer, place: TopicPartition, end: int | None) -> None:
+    """Raise KafkaException unless the changelog ends at *end*, as far as it was read, even now.
+
+    Without an answer, or when the consumer does not hear of what is there, nothing is known of
+    the tail, and only another try can tell; to say that it is lost makes somebody delete it.
+    """
+    if end is None or consumer.get_watermark_offsets(place, timeout=_ASK_S, cached=False)[1] != end:
+        raise KafkaException(
+            KafkaError(
+                KafkaError._TIMED_OUT,  # noqa: SLF001 - its public name
+                f"{place.topic}[{place.partition}], the changelog, was not read to its end: "
+                f"nothing came for {_STATE_WITHIN_S:.0f} s",
+            )
+        )
+
+
+def _end_after(messages: list[Message], end: int | None) -> int | None:
+    """Return the partition's end if it is reached with the last of *messages*; it was *end*.
 
     An end with records behind it is where the end was: the records may stop within a transaction.
     """
-    at_end = False
     for message in messages:
         error = message.error()
         if error is None:
-            at_end = False
-            continue
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-            at_end = True
+            end = None
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            end = message.offset()
         elif error.fatal() or not error.retriable():
             raise KafkaException(error)
-    return at_end
+    return end

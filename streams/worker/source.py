@@ -416,30 +416,33 @@ class Source:
         def still_ours() -> bool:
             return not self._stopping and self.is_current(partition, incarnation)
 
-        tries = pauses(_TAKEOVER_LIMIT_S)
-        while still_ours():
-            try:
-                state = self._takeover.run(partition, still_ours)
-            except TakeoverAbandoned:
-                # If it is ours yet, an earlier takeover of it closed the database of this one.
-                time.sleep(next(tries, _POLL_S))
-            except (KafkaException, AdminError, TimeoutError) as exc:
-                # A broker that restarts; futures of the administration client have a timeout.
-                self._takeover.reconnect()
-                pause = next(tries, None)
-                if pause is None:
-                    self._listener.fail(exc)
+        tries, anew = pauses(_TAKEOVER_LIMIT_S), False
+        try:
+            while still_ours():
+                try:
+                    if anew:
+                        self._takeover.reconnect()
+                        anew = False
+                    state = self._takeover.run(partition, still_ours)
+                except TakeoverAbandoned:
+                    # If it is ours yet, an earlier takeover of it closed the database of this one.
+                    time.sleep(next(tries, _POLL_S))
+                except (KafkaException, AdminError, TimeoutError) as exc:
+                    # A broker that restarts; futures of the administration client have a timeout.
+                    # Or no client could be made: that is another try, too.
+                    anew = True
+                    pause = next(tries, None)
+                    if pause is None:
+                        raise
+                    log.warning(
+                        "partition %d: not taken over yet: %s", partition, str(exc) or "no answer"
+                    )
+                    time.sleep(pause)
+                else:
+                    self._order_delivery(state, incarnation, pauses(_TAKEOVER_LIMIT_S))
                     return
-                log.warning(
-                    "partition %d: not taken over yet: %s", partition, str(exc) or "no answer"
-                )
-                time.sleep(pause)
-            except Exception as exc:  # noqa: BLE001 - the border of the thread
-                self._listener.fail(exc)
-                return
-            else:
-                self._order_delivery(state, incarnation, pauses(_TAKEOVER_LIMIT_S))
-                return
+        except Exception as exc:  # noqa: BLE001 - the border of the thread: nobody reads its future
+            self._listener.fail(exc)
 
     def _order_delivery(
         self, state: PartitionState, incarnation: int, tries: Iterator[float]

@@ -118,6 +118,7 @@ class Takeover:
 
     def _stable_offset(self, partition: int, still_ours: Callable[[], bool]) -> Committed:
         deadline = time.monotonic() + _STABLE_WITHIN_S
+        last = False
         while True:
             try:
                 return self._committed(partition, stable=True)
@@ -125,13 +126,18 @@ class Takeover:
                 # The client asks again itself while a transaction is open.
                 if exc.args[0].code() != KafkaError._TIMED_OUT:  # noqa: SLF001 - its public name
                     raise
-                if time.monotonic() > deadline:
+                if last:
                     raise TakeoverRefused(
                         f"partition {partition}: another worker's transaction has been open for "
                         f"{_STABLE_WITHIN_S:.0f} s: end that worker"
                     ) from exc
             if not still_ours():
                 raise TakeoverAbandoned
+            if time.monotonic() > deadline:
+                # A coordinator that is out of reach gives no other error: then this raises it.
+                self.reconnect()
+                self._committed(partition, stable=False)
+                last = True
 
     def _committed(self, partition: int, *, stable: bool) -> Committed:
         asked = self._stable_offsets if stable else self._offsets

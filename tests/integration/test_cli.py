@@ -154,12 +154,16 @@ def test_a_broker_that_does_not_answer_is_one_line(
     failed_with_one_line(done, nowhere["MAILING_TRIGGER_BOOTSTRAP_SERVERS"])
 
 
-@pytest.mark.parametrize("part", ["worker", "bridge"])
+@pytest.mark.parametrize(
+    ("part", "status"),
+    # A worker's supervisor has to know this reason from others.
+    [("worker", 69), ("bridge", 1), ("topics check", 1)],
+)
 def test_a_part_that_finds_no_broker_ends_with_the_reason(
-    part: str, nowhere: dict[str, str]
+    part: str, status: int, nowhere: dict[str, str]
 ) -> None:
-    done = ended("-c", IMPATIENT, part, env={**nowhere, "MAILING_TRIGGER_PROCESSES": "1"})
-    assert done.returncode == 1
+    done = ended("-c", IMPATIENT, *part.split(), env={**nowhere, "MAILING_TRIGGER_PROCESSES": "1"})
+    assert done.returncode == status
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("mailing-trigger: no broker answers at 127.0.0.1:")

@@ -303,6 +303,17 @@ class SimConsumer:
                 return message
         return None
 
+    def get_watermark_offsets(
+        self, place: TopicPartition, *, timeout: float, cached: bool
+    ) -> tuple[int, int]:
+        """Where the partition begins and ends for this reader."""
+        self._check()
+        assert not cached
+        if self._world.call(self._process, "asks for the end", "is not answered"):
+            raise refusal(KafkaError._TIMED_OUT, f"no end in {timeout} s", retriable=True)
+        log = self._broker.logs[place.topic, place.partition]
+        return 0, log.stable_end if self._committed else log.end
+
     # Committing, leaving
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailing_trigger import processes
+from mailing_trigger.errors import NoBroker
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
@@ -21,12 +23,22 @@ ROOT = Path(__file__).parents[2]
 CHILD = "import os, pathlib, signal, sys; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); "
 FOREVER = CHILD + "signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + FOREVER
-# The command's own supervisor with small pauses.
+# What a worker does that finds no broker.
+AWAY = f"sys.exit({NoBroker.exit_code})"
+# The first of them serves, the next seven find no broker, the ninth serves.
+OUTAGE = (
+    CHILD
+    + "n = len(list(pathlib.Path(sys.argv[1]).iterdir())); "
+    + f"1 < n < 9 and {AWAY}; signal.pause()"
+)
+# The command's own supervisor with small pauses; how long a child that has served has lived.
 SUPERVISOR = """
 import os, sys
 from mailing_trigger import logs, processes
 processes.FIRST_DELAY_S = 0.01
+processes.LONGEST_DELAY_S = 0.1
 processes.STOP_WITHIN_S = 0.5
+processes.SERVED_AFTER_S = float(os.environ.get("SERVED_AFTER_S", processes.SERVED_AFTER_S))
 logs.configure("INFO")
 sys.exit(processes.run(sys.argv[2:], dict(os.environ), count=int(sys.argv[1])))
 """
@@ -132,6 +144,45 @@ def test_a_child_that_ignores_the_signal_is_killed(
     assert supervisor.returncode == 0
     assert living(tmp_path) == set()
     assert said.count("was killed") == 2
+
+
+def test_brokers_that_are_away_for_longer_than_five_starts_need_no_restart_by_hand(
+    start: Callable[[str, int], subprocess.Popen[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVED_AFTER_S", "0")
+    supervisor = start(OUTAGE, 1)
+    eventually(lambda: len(living(tmp_path)) == 1)
+
+    os.kill(min(living(tmp_path)), signal.SIGKILL)
+
+    eventually(lambda: len(children(tmp_path)) == 9)
+    assert supervisor.poll() is None
+    supervisor.terminate()
+    _, said = supervisor.communicate(timeout=20)
+    assert supervisor.returncode == 0
+    assert said.count("worker process 1 found no broker; trying again in ") == 7
+
+
+def test_a_wrong_address_at_the_first_start_is_given_up(
+    start: Callable[[str, int], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    supervisor = start(CHILD + AWAY, 1)
+
+    _, said = supervisor.communicate(timeout=30)
+
+    assert supervisor.returncode == 1
+    assert len(children(tmp_path)) == 5
+    assert "exit status 69" in said.splitlines()[-1]
+
+
+def test_the_pause_between_tries_is_bounded_however_long_the_brokers_are_away() -> None:
+    place = processes._Place("worker process 1")
+    pauses = [place.next_try_s() for _ in range(2_000)]
+    assert pauses[0] <= processes.FIRST_DELAY_S
+    assert max(pauses) <= processes.LONGEST_DELAY_S
+    assert min(pauses[10:]) >= processes.LONGEST_DELAY_S / 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
