@@ -17,9 +17,11 @@ from mailing_trigger.delivery.handover import Handover
 from mailing_trigger.delivery.outage import Outage
 from mailing_trigger.delivery.outlet import outlet_at
 from mailing_trigger.delivery.rendering import Renderer
+from mailing_trigger.delivery.source import consumer_properties
 from mailing_trigger.delivery.undelivered import Undelivered
 from mailing_trigger.errors import CommandError
 from mailing_trigger.logs import configure
+from producers.hearing import Hearing
 from schemas.codec import Codec
 from schemas.framing import Framing
 from schemas.records import Channel
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from producers.settings import ClientSettings
 
 log = logging.getLogger("mailing_trigger.deliver")
+
+# A partition that moves to another broker is asked for in vain for a moment.
+_DEAF_LOOKS = 5
 
 
 def run(settings: Settings, *, again: bool) -> int:
@@ -67,12 +72,15 @@ async def _deliver(
 ) -> None:
     codec, learn = _codec(settings.schema_registry_url)
     async with AsyncExitStack() as stack:
+        topic = settings.undelivered if again else settings.sends
+        hearing = Hearing(topic, consumer_properties(settings), patience=_DEAF_LOOKS)
         deliverer = Deliverer(
             settings,
             renderer,
             _handovers(settings),
             Undelivered(settings),
             codec,
+            deaf=hearing.deaf,
             learn=learn,
             unsubscribe=await stack.enter_async_context(_unsubscribing(client)) if client else None,
             again=again,
@@ -80,7 +88,6 @@ async def _deliver(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, deliverer.stop)
-        topic = settings.undelivered if again else settings.sends
         log.info("delivering %s in group %s", topic, settings.group)
         await deliverer.run()
 

@@ -19,7 +19,7 @@ from schemas.records import Channel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
     from mailing_trigger.delivery.handover import Handover
     from mailing_trigger.delivery.message import Send
@@ -74,6 +74,7 @@ class Deliverer:
         undelivered: Undelivered,
         codec: Codec,
         *,
+        deaf: Callable[[Consumer, Mapping[int, int]], bool],
         learn: Callable[[int], bool] = lambda _: False,
         unsubscribe: Callable[[Send], Awaitable[bool]] | None = None,
         again: bool = False,
@@ -82,7 +83,7 @@ class Deliverer:
         self._undelivered, self._codec, self._learn = undelivered, codec, learn
         self._unsubscribe = unsubscribe
         topic = settings.undelivered if again else settings.sends
-        self._source = Source(settings, topic, self._release, bounded=again)
+        self._source = Source(settings, topic, self._release, deaf=deaf, bounded=again)
         self._open: set[_Open] = set()
         self._open_bytes = 0
         self._recent: OrderedDict[str, None] = OrderedDict()

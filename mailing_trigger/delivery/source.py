@@ -13,7 +13,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from mailing_trigger.delivery.offsets import Offsets, done_of
 from mailing_trigger.errors import CommandError
-from producers.hearing import Hearing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -33,15 +32,14 @@ _ASK_S = 20.0
 _AT_ONCE = 200
 # What is being handed over when a partition moves may be finished first.
 RELEASE_S = 8.0
-# A partition that moves to another broker is asked for in vain for a moment.
-_DEAF_LOOKS = 5
 
 
 class Source:
     """Reads *topic* from where the group is.
 
     *release* ends what is underway in partitions that move, and says how far they are.
-    *bounded*: only what is there when it begins. The methods are for the event loop; what blocks
+    *deaf* tells whether a consumer that has read up to positions hears nothing any more. *bounded*:
+    only what is there when it begins. The methods are for the event loop; what blocks
     runs on the thread, and so do the consumer's own callbacks.
     """
 
@@ -51,19 +49,19 @@ class Source:
         topic: str,
         release: Callable[[list[int]], Awaitable[Positions]],
         *,
+        deaf: Callable[[Consumer, Mapping[int, int]], bool],
         bounded: bool = False,
     ) -> None:
         self._settings, self._topic, self._release = settings, topic, release
-        self._bounded = bounded
+        self._deaf, self._bounded = deaf, bounded
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sends")
         self._loop = asyncio.get_running_loop()
-        self._consumer = Consumer(_properties(settings))
+        self._consumer = Consumer(consumer_properties(settings))
         self._rebalances = 0
         self._paused: set[int] = set()
         self._ends: dict[int, int] = {}
         # Up to where each partition was read, transaction markers included.
         self._positions: dict[int, int] = {}
-        self._hearing = Hearing(topic, _properties(settings), patience=_DEAF_LOOKS)
         self.offsets: dict[int, Offsets] = {}
 
     async def start(self) -> None:
@@ -135,7 +133,7 @@ class Source:
         """End where the consumer has gone deaf: another one would hear."""
         reading = {p: at for p, at in self._positions.items() if p not in self._paused}
         # Without partitions it has to hear of some, so any of the topic's does.
-        if self._hearing.deaf(self._consumer, reading or {0: sys.maxsize}):
+        if self._deaf(self._consumer, reading or {0: sys.maxsize}):
             raise CommandError(
                 f"the consumer of {self._topic} hears nothing any more, and the brokers are there: "
                 "start it again, and it goes on where it was"
@@ -237,7 +235,8 @@ class Source:
         return positions
 
 
-def _properties(settings: DeliverySettings) -> dict[str, Any]:
+def consumer_properties(settings: DeliverySettings) -> dict[str, Any]:
+    """Return librdkafka's settings of a deliverer's consumer."""
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "group.id": settings.group,
