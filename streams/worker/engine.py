@@ -399,9 +399,9 @@ class Engine:
     def _abandon(self) -> Shipped:
         """Leave a shipper that does not come back to itself, and go on with a new one.
 
-        librdkafka 2.16's `send_offsets_to_transaction` may wait for ever when a broker restarts
-        under it, whatever its timeout. The new producer has the same transactional id, so what the
-        old one might still do is refused by the broker.
+        librdkafka 2.16's `send_offsets_to_transaction` may wait for ever when the broker that
+        coordinates the group is none of those it knows any more, whatever its timeout. The new
+        producer has the same transactional id, so what the old one might still do is refused.
         """
         log.warning("a transaction was neither written nor refused in %.0f s", _SHIP_LIMIT_S)
         self._abandoned += 1

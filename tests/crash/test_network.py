@@ -9,9 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from producers import LogUnavailable
+from producers.hearing import ends_of
+from schemas.topics import LOG
 from streams.worker.admin import create_topics
+from streams.worker.kafka import offsets_consumer
+from streams.worker.settings import WorkerSettings
 from tests.support import hasty_worker
 from tests.support.clients import people
 from tests.support.fake_worker import FakeWorker
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from tests.support.faultproxy import FaultProxy
     from tests.support.faults_network import Fault
     from tests.support.processes import Processes
+
+_RESETS = 8
 
 pytestmark = [pytest.mark.crash, pytest.mark.faults]
 
@@ -186,6 +193,35 @@ def test_a_worker_whose_heartbeats_are_dropped_loses_its_partitions_and_comes_ba
         assert load.unknown == []
 
     asyncio.run(story())
+
+
+def test_a_transaction_after_a_lost_connection_does_not_hang_until_it_is_given_up(
+    spoilt: Proxied, behind: Cluster
+) -> None:
+    past = replace(behind, bootstrap_servers=spoilt.direct)
+    log = behind.topic(LOG)
+    asking = offsets_consumer(WorkerSettings(spoilt.direct, group=behind.group), stable=False)
+
+    def written() -> bool:
+        places = [TopicPartition(log, partition) for partition in range(PARTITIONS)]
+        at = {place.partition: place.offset for place in past.committed(places)}
+        return at == ends_of(asking, log, range(PARTITIONS))
+
+    async def story() -> None:
+        worker = behind.start()
+        async with past.client() as client:
+            await client.define(ORG, MID, name="A mailing")
+            for _ in range(_RESETS):
+                # Into every partition, so that the next transaction is about all of them.
+                await client.trigger(orgid=ORG, mid=MID, recipients=people(40))
+                await asyncio.to_thread(eventually, written)
+                spoilt.proxy.reset_all()
+        assert worker.running()
+        assert "neither written nor refused" not in worker.output()
+
+    asyncio.run(story())
+    asking.close()
+    assert spoilt.proxy.done["reset"] > _RESETS
 
 
 async def _said(output: object, words: str) -> bool:
