@@ -111,7 +111,7 @@ def effects_producer(settings: WorkerSettings, transactional_id: str) -> Produce
             # The default 100 ms is the length of several transactions.
             "retry.backoff.ms": 5,
             # By default librdkafka 2.16 forgets its brokers when every connection is lost, and asks
-            # the bootstrap servers anew; but it looks for the group's coordinator where that was, and
+            # the bootstrap servers anew; but it looks for the group's coordinator where it was, and
             # `send_offsets_to_transaction` waits for ever (confluentinc/librdkafka#5511, #5456). A
             # producer that finds no broker at all is replaced, and so begins anew as well.
             "metadata.recovery.strategy": "none",
