@@ -39,6 +39,7 @@ log = logging.getLogger("mailing_trigger.client")
 POLL_S = 0.1
 # One wake-up of the event loop carries at most this many records.
 MAX_RECORDS = 500
+_END_S = 1.0
 
 _OUTCOMES = {outcome.name: outcome for outcome in Outcome}
 _ANSWERS = {MAILING_ANSWER, PENDING_ANSWER, RECIPIENT_ANSWER, CALL_ANSWER, DRY_RUN_ANSWER}
@@ -113,12 +114,16 @@ class Replies:
                 return int(end)
 
     def close(self) -> None:
-        """Stop reading; blocks for a moment."""
+        """Stop reading; blocks for a second at most."""
         with self._starting:
             self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
-        self._consumer.close()
+            self._thread.join(_END_S)
+        if self._thread.is_alive():
+            # It asks a broker that does not answer, and ends after that.
+            close_apart(self._consumer)
+        else:
+            self._consumer.close()
 
     def check(self) -> None:
         """Raise LogUnavailable when nothing will ever be read again."""

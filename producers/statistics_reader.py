@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from producers.errors import ClientError
-from producers.hearing import Hearing, close_apart
+from producers.hearing import Hearing
 from producers.mailing_statistics import StatisticsTable
 from producers.wire import open_wire
 from schemas.errors import WireError
@@ -82,7 +82,7 @@ class StatisticsReader:
                 log.warning("the reader of statistics begins anew: %s", type(exc).__name__)
             finally:
                 if consumer is not None:
-                    close_apart(consumer)
+                    consumer.close()
             self._stopping.wait(random.uniform(0.5, 1) * _AGAIN_S)  # noqa: S311 - jitter
 
     def _config(self) -> dict[str, Any]:

@@ -62,7 +62,12 @@ class Watchdog:
         seen, since = self._progress(), self._clock()
         looked_at = since
         while not self._stopped.wait(self._look_s):
-            why, now = self._deaf(), self._clock()
+            try:
+                why = self._deaf()
+            except Exception as exc:  # noqa: BLE001 - nobody would notice that nobody looks
+                log.warning("whether the log is heard cannot be told: %s", type(exc).__name__)
+                why = ""
+            now = self._clock()
             if now - looked_at >= self._stall_s:
                 # The process stood still, or its machine: nothing had time to make progress.
                 since = now

@@ -62,3 +62,15 @@ def test_a_process_that_stood_still_has_time_to_make_progress_when_it_goes_on() 
 
 def test_a_consumer_that_hears_nothing_any_more_ends_it() -> None:
     assert ended(range(0, 30, 5), deaf=lambda: "it has gone deaf").startswith("it has gone deaf;")
+
+
+def test_a_look_that_fails_does_not_end_the_looking() -> None:
+    said = chain(repeat(None, 2), repeat("it has gone deaf"))
+
+    def deaf() -> str:
+        why = next(said)
+        if why is None:
+            raise RuntimeError
+        return why
+
+    assert ended(range(0, 30, 5), deaf=deaf).startswith("it has gone deaf;")
