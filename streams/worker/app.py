@@ -22,6 +22,7 @@ from streams.worker.broker import faust_broker
 from streams.worker.engine import Engine
 from streams.worker.errors import WorkerError
 from streams.worker.hearing import Hearing
+from streams.worker.memory import Memory
 from streams.worker.registry import registry_at
 from streams.worker.settings import WorkerSettings
 from streams.worker.shape import ShapeProbe
@@ -117,9 +118,11 @@ def create_app(settings: WorkerSettings) -> faust.App:
 
         @faust.Service.task
         async def watch_log(self) -> None:
-            """End the worker when its log is not its log any more."""
+            """End the worker when its log is not its log any more; and give memory back."""
+            memory = Memory()
             while not self.should_stop:
                 await self.sleep(_LOOK_S)
+                await asyncio.to_thread(memory.look)
                 try:
                     await asyncio.to_thread(self.shape.check)
                 except WorkerError as exc:

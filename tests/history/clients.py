@@ -50,7 +50,7 @@ class Clients:
     _requests: set[asyncio.Task[httpx.Response]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.operators = Operators(self.desk, self.known)
+        self.operators = Operators(self.desk, self.known, closing=self.mix.closing)
 
     def start(self, processes: int) -> None:
         """Let *processes* begin: half of them over HTTP, half by the client.

@@ -31,10 +31,14 @@ _STEPS = {"SUSPENDED": "suspend", "ACTIVE": "suspend", "CANCELLED": "cancel", "F
 
 @dataclass(slots=True)
 class Operators:
-    """All who make calls about mailings; *known* has the one that lives until it is closed."""
+    """All who make calls about mailings; *known* has the one that lives until it is closed.
+
+    Without *closing* it lives for ever.
+    """
 
     desk: Desk
     known: Known
+    closing: bool = True
     # The two who switch: the first over HTTP, the second by the client.
     _two: list[int] = field(default_factory=list)
 
@@ -66,7 +70,7 @@ class Operators:
         while not self.desk.stopping.is_set():
             await self.desk.sleep(rng.uniform(*_BETWEEN_S))
             number += 1
-            if number % _ROUNDS == 1:
+            if number % _ROUNDS == 1 and self.closing:
                 await self._close(rng)
             elif number % _ROUNDS == 3:
                 await self._redefine(rng)

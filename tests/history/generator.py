@@ -42,8 +42,8 @@ AWKWARD = (
 # How many entries a call has: how often.
 _BATCHES = {1: 50, 2: 25, 5: 14, 100: 8}
 _LARGE = 1_000
-# Of a hundred calls so many have an idempotency key, or are for the mailing that will be closed.
-_KEYED_PERCENT, _MORTAL_PERCENT = 8, 8
+# Of a hundred calls so many are for the mailing that will be closed.
+_MORTAL_PERCENT = 8
 NUMBERS = ("+4915112345678", "+43 660 1234567", "+31612345678")
 # What else an entry may give: how often. A trigger that says 1 subscribes nobody again.
 _GIVEN: dict[tuple[tuple[str, object], ...], int] = {
@@ -105,13 +105,16 @@ class Asked:
 class Mix:
     """What a load is made of: *largest* bounds a call's entries.
 
-    Of a hundred calls *large* have a thousand entries and more, where they may; of a hundred
-    entries some *new* are for somebody who is new.
+    Of a hundred calls *large* have a thousand entries and more, where they may, and *keyed* an
+    idempotency key; of a hundred entries some *new* are for somebody who is new. *closing*:
+    mailings are closed for good and others begun.
     """
 
     largest: int = 1_000
     large: int = 3
+    keyed: int = 8
     new: int = 40
+    closing: bool = True
 
 
 @dataclass(slots=True)
@@ -157,7 +160,7 @@ class Generator:
         if size > 1 and self.rng.random() < 0.2:
             # The same twice in a call.
             entries[self.rng.randrange(1, size)] = entries[0]
-        return Asked(org, mid, tuple(entries), keyed=self.rng.randrange(100) < _KEYED_PERCENT)
+        return Asked(org, mid, tuple(entries), keyed=self.rng.randrange(100) < self.mix.keyed)
 
     def _entry(self, org: int) -> Entry:
         context = self._context()

@@ -64,13 +64,16 @@ def heavy(seed: str, seconds: float) -> Plan:
 
 
 def soak(seed: str, seconds: float) -> Plan:
-    """Return a long round of known people and of faults that end nothing that stands."""
+    """Return a long round of faults that end nothing that stands, and of calls that leave nothing.
+
+    A key is remembered for a day, and a mailing, a person for ever: they would be taken for a leak.
+    """
     return Plan(
         seed=seed,
         seconds=seconds,
         processes=12,
         names=HARMLESS,
-        mix=Mix(100, large=0, new=0),
+        mix=Mix(100, large=0, keyed=0, new=0, closing=False),
         needed=(),
     )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The world of the schedule that runs.
 _world: World | None = None
 # They are not the worker at work: its start, and the process around it.
-_OUTSIDE = {"app", "watchdog", "hearing", "broker", "registry"}
+_OUTSIDE = {"app", "watchdog", "hearing", "memory", "broker", "registry"}
 
 
 def current() -> World:
