@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from mailing_trigger.adapters import broker_of, quiet, worker_settings
@@ -13,14 +13,26 @@ from mailing_trigger.errors import CommandError
 from mailing_trigger.findings import Finding, cause_and_cure, fail, ok, warn
 from streams.worker.admin import AdminError, check_topics
 from streams.worker.kafka import offsets_consumer
+from streams.worker.retry import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from mailing_trigger.settings import Settings
     from streams.worker.settings import WorkerSettings
 
+T = TypeVar("T")
+
 ANSWER_WITHIN_S = 10.0
+# A broker that is new, or was just started again, shares its groups out within seconds.
+_SETTLES_WITHIN_S = 10.0
+_MOVING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 MANY_BEHIND = 100_000
 
 
@@ -76,12 +88,24 @@ def _topics(settings: Settings, servers: str) -> Generator[Finding, None, list[s
     return problems
 
 
+def once_settled(ask: Callable[[], T]) -> T:
+    """Return what *ask* finds; asked again while brokers share out who keeps the groups."""
+    for pause in pauses(_SETTLES_WITHIN_S):
+        try:
+            return ask()
+        except KafkaException as exc:
+            if exc.args[0].code() not in _MOVING:
+                raise
+            time.sleep(pause)
+    return ask()
+
+
 def _workers(settings: Settings, admin: AdminClient) -> Iterator[Finding]:
     try:
         worker = worker_settings(settings)
         group = worker.group_id
-        members = _members(admin, group)
-        behind = _behind(admin, worker)
+        members = once_settled(lambda: _members(admin, group))
+        behind = once_settled(lambda: _behind(admin, worker))
     except KafkaException as exc:
         yield fail(
             "workers", f"the group cannot be read ({exc.args[0].str()})", "see the broker's log"
