@@ -58,6 +58,7 @@ class Source:
         self._loop = asyncio.get_running_loop()
         self._consumer = Consumer(consumer_properties(settings))
         self._rebalances = 0
+        self._leaving = False
         self._paused: set[int] = set()
         self._ends: dict[int, int] = {}
         # Up to where each partition was read, transaction markers included.
@@ -78,6 +79,7 @@ class Source:
 
     async def close(self) -> None:
         """Leave the group."""
+        self._leaving = True
         await self._call(self._consumer.close)
         self._thread.shutdown()
 
@@ -180,6 +182,10 @@ class Source:
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         self._rebalances += 1
+        if self._leaving:
+            # Closing serves a rebalance that waits, and where to begin is answered nobody any more.
+            consumer.incremental_assign([])
+            return
         starts = []
         for place in consumer.committed(assigned, timeout=_ASK_S) if assigned else ():
             if place.error is not None:
