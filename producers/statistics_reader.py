@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -70,19 +71,15 @@ class StatisticsReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            consumer = None
             try:
-                consumer = Consumer(self._config(), logger=log)
-                self._read(consumer, open_wire(self._settings))
+                with closing(Consumer(self._config(), logger=log)) as consumer:
+                    self._read(consumer, open_wire(self._settings))
             except (KafkaException, ClientError) as exc:
                 why = exc.args[0].name() if isinstance(exc, KafkaException) else str(exc)
                 log.warning("statistics cannot be read at the moment: %s", why)
             except Exception as exc:  # noqa: BLE001 - the border of the thread
                 # Not its text: it may quote a record.
                 log.warning("the reader of statistics begins anew: %s", type(exc).__name__)
-            finally:
-                if consumer is not None:
-                    consumer.close()
             self._stopping.wait(random.uniform(0.5, 1) * _AGAIN_S)  # noqa: S311 - jitter
 
     def _config(self) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class Engine:
 
     def tick(self) -> None:
         """Invoke the mailings whose time has come, and see to rows of statistics."""
-        if self.replier.late and self._building is None and self._shipping is None:
+        if self.replier.is_late() and self._building is None and self._shipping is None:
             # Between two transactions, so that no reply is lost with it.
             self.replier.renew()
         self._timer.tick(owned.fold.state for owned in self.owned.values())

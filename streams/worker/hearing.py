@@ -12,17 +12,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
-from streams.worker.kafka import offsets_consumer
+from streams.worker.kafka import ends_of, offsets_consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from streams.worker.settings import WorkerSettings
     from streams.worker.source import Source
 
-_ASK_S = 5.0
 # A partition that moves to another broker is asked for in vain for a moment.
 LOST_ASKS = 3
 # Long enough to pass by what somebody aborted: it is read and left out without a word.
@@ -62,7 +61,7 @@ class Hearing:
         source = self._source
         positions = dict(source.positions)
         try:
-            ends = self._ends(positions or (0,))
+            ends = ends_of(self._other, self._settings.log, positions or (0,))
         except KafkaException:
             self._renew()
             self._excused, self._standing = source.in_vain, {}
@@ -85,14 +84,6 @@ class Hearing:
         if not deaf:
             return ""
         return f"partitions {deaf} have events that have not been fetched for {DEAF_S:.0f} s"
-
-    def _ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        places = [TopicPartition(self._settings.log, each, OFFSET_END) for each in partitions]
-        found = self._other.offsets_for_times(places, timeout=_ASK_S)
-        for place in found:
-            if place.error is not None:
-                raise KafkaException(place.error)
-        return {place.partition: place.offset for place in found}
 
     def _renew(self) -> None:
         """Ask with a new consumer from now on; the old one may have lost its brokers, too."""

@@ -6,12 +6,14 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import EFFECT_MESSAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from streams.worker.settings import WorkerSettings
 
 log = logging.getLogger("mailing_trigger.worker.kafka")
@@ -25,6 +27,8 @@ TRANSACTION_TIMEOUT_S = 30.0
 # of the session, as is usual, a worker that stops in good order left its partitions alone for 4 s.
 _HEARTBEAT_MS = 500
 _LAST_S = 1.0
+# A question that runs out of its time costs the connection, and what is on its way there.
+_ASK_S = 5.0
 
 
 def _base(settings: WorkerSettings, role: str) -> Config:
@@ -94,6 +98,17 @@ def offsets_consumer(settings: WorkerSettings, *, stable: bool) -> Consumer:
             "enable.auto.commit": False,
         }
     )
+
+
+def ends_of(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Return up to where *consumer* may read; KafkaException when not all is answered. Blocks."""
+    places = [TopicPartition(topic, partition, OFFSET_END) for partition in partitions]
+    # One request a broker: watermarks are asked for one by one, each behind a fetch that waits.
+    found = consumer.offsets_for_times(places, timeout=_ASK_S)
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return {place.partition: int(place.offset) for place in found}
 
 
 def effects_producer(settings: WorkerSettings, transactional_id: str) -> Producer:

@@ -97,12 +97,11 @@ class Replier:
         )
         self._producer.poll(0)
 
-    @property
-    def late(self) -> bool:
+    def is_late(self) -> bool:
         """Whether an event of our own is not in the log long after it was handed over.
 
-        Nobody waits for it, and the producer may have lost its brokers for good
-        (confluentinc/librdkafka#5301).
+        Hears what was delivered first. Nobody waits for such an event, and the producer may have
+        lost its brokers for good (confluentinc/librdkafka#5301).
         """
         self._producer.poll(0)
         return bool(self._underway) and time.monotonic() - self._underway[0] > _SHIP_S

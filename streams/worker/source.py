@@ -17,11 +17,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.worker.admin import AdminError
 from streams.worker.errors import TakeoverAbandoned
-from streams.worker.kafka import source_consumer
+from streams.worker.kafka import ends_of, source_consumer
 from streams.worker.retry import pauses
 from streams.worker.stamp import Stamp
 from streams.worker.takeover import Takeover
@@ -54,8 +54,6 @@ _FETCH_EVERY_S = 0.004
 _TAKEOVER_LIMIT_S = 300.0
 # A consumer that has heard nothing for so long asks whether it hears at all.
 LISTEN_S = 5.0
-# A question that runs out of its time costs the connection, and what is on its way there.
-_ASK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +132,8 @@ class Source:
         self.member_id = ""
         # Up to where the log was read, transaction markers included; the watchdog looks at it.
         self.positions: dict[int, int] = {}
-        # How often in a row the consumer has asked in vain, hearing nothing; for the watchdog, too.
         self._heard_at = time.monotonic()
+        # How often in a row the consumer has asked in vain, hearing nothing; for the watchdog, too.
         self.in_vain = 0
 
     def start(self) -> None:
@@ -274,12 +272,13 @@ class Source:
         if time.monotonic() - self._heard_at < LISTEN_S:
             return
         # Without partitions it has to hear of some, so any of the log's does.
-        place = TopicPartition(self._settings.log, next(iter(self.positions), 0), OFFSET_END)
+        partition = next(iter(self.positions), 0)
         try:
-            (found,) = consumer.offsets_for_times([place], timeout=_ASK_S)
-            self.in_vain = 0 if found.error is None else self.in_vain + 1
+            ends_of(consumer, self._settings.log, [partition])
         except KafkaException:
             self.in_vain += 1
+        else:
+            self.in_vain = 0
         self._heard_at = time.monotonic()
 
     def _sort(self, messages: list[Message], found: dict[int, list[LogRecord]]) -> None:
@@ -413,36 +412,39 @@ class Source:
     # What follows runs on a restorer's thread.
 
     def _take_over(self, partition: int, incarnation: int) -> None:
+        try:
+            self._try_to_take_over(partition, incarnation)
+        except Exception as exc:  # noqa: BLE001 - the border of the thread: nobody reads its future
+            self._listener.fail(exc)
+
+    def _try_to_take_over(self, partition: int, incarnation: int) -> None:
         def still_ours() -> bool:
             return not self._stopping and self.is_current(partition, incarnation)
 
         tries, anew = pauses(_TAKEOVER_LIMIT_S), False
-        try:
-            while still_ours():
-                try:
-                    if anew:
-                        self._takeover.reconnect()
-                        anew = False
-                    state = self._takeover.run(partition, still_ours)
-                except TakeoverAbandoned:
-                    # If it is ours yet, an earlier takeover of it closed the database of this one.
-                    time.sleep(next(tries, _POLL_S))
-                except (KafkaException, AdminError, TimeoutError) as exc:
-                    # A broker that restarts; futures of the administration client have a timeout.
-                    # Or no client could be made: that is another try, too.
-                    anew = True
-                    pause = next(tries, None)
-                    if pause is None:
-                        raise
-                    log.warning(
-                        "partition %d: not taken over yet: %s", partition, str(exc) or "no answer"
-                    )
-                    time.sleep(pause)
-                else:
-                    self._order_delivery(state, incarnation, pauses(_TAKEOVER_LIMIT_S))
-                    return
-        except Exception as exc:  # noqa: BLE001 - the border of the thread: nobody reads its future
-            self._listener.fail(exc)
+        while still_ours():
+            try:
+                if anew:
+                    self._takeover.reconnect()
+                    anew = False
+                state = self._takeover.run(partition, still_ours)
+            except TakeoverAbandoned:
+                # If it is ours yet, an earlier takeover of it closed the database of this one.
+                time.sleep(next(tries, _POLL_S))
+            except (KafkaException, AdminError, TimeoutError) as exc:
+                # A broker that restarts; futures of the administration client have a timeout.
+                # Or no client could be made: that is another try, too.
+                anew = True
+                pause = next(tries, None)
+                if pause is None:
+                    raise
+                log.warning(
+                    "partition %d: not taken over yet: %s", partition, str(exc) or "no answer"
+                )
+                time.sleep(pause)
+            else:
+                self._order_delivery(state, incarnation, pauses(_TAKEOVER_LIMIT_S))
+                return
 
     def _order_delivery(
         self, state: PartitionState, incarnation: int, tries: Iterator[float]

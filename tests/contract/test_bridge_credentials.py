@@ -17,6 +17,7 @@ from producers.bridge.passwords import PasswordHash, hash_password, read_hash
 from producers.bridge.problems import Problem
 from producers.bridge.server import serve
 from tests.support.bridge import GOOD, TRIGGER, Bridge, running, settings
+from tests.support.hand_clock import HandClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,16 +50,6 @@ class CountedCheck:
     def __call__(self, hashed: PasswordHash, password: str) -> bool:
         self.count += 1
         return hashed == read_hash(SECRET) and password == "sécret:with colon"
-
-
-class HandClock:
-    """A clock that stands still until it is set forward."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import KafkaException, TopicPartition
 
 from tests.history.topics import consumer_of, read_all
+from tests.support.kafka_bytes import KafkaBytes
 from tests.support.topics import PARTITIONS
 
 if TYPE_CHECKING:
@@ -72,34 +71,6 @@ class Commit(NamedTuple):
     owner: str
 
 
-@dataclass(slots=True)
-class _Bytes:
-    """Kafka's own encoding, read from front to end."""
-
-    data: bytes
-    at: int = 0
-
-    def number(self, form: str) -> int:
-        (number,) = struct.unpack_from(form, self.data, self.at)
-        self.at += struct.calcsize(form)
-        return int(number)
-
-    def text(self, *, compact: bool = False) -> str:
-        size = self._varint() - 1 if compact else self.number(">h")
-        self.at += size
-        return self.data[self.at - size : self.at].decode()
-
-    def _varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-
 def commits(cluster: Cluster) -> list[Commit]:
     """Return every offset of the log that the group committed, in the order of commitment.
 
@@ -118,12 +89,12 @@ def commits(cluster: Cluster) -> list[Commit]:
 def _commit(key: bytes | None, value: bytes | None, whose: tuple[str, str]) -> Commit | None:
     if key is None or value is None:
         return None
-    name = _Bytes(key)
+    name = KafkaBytes(key)
     # Versions 0 and 1 are offsets, others are members of groups.
     if name.number(">h") > 1 or (name.text(), name.text()) != whose:
         return None
     partition = name.number(">i")
-    content = _Bytes(value)
+    content = KafkaBytes(value)
     version = content.number(">h")
     offset = content.number(">q")
     if version >= 3:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from tests.support.faultrules import Api, Do, Line, Rule
+from tests.support.kafka_bytes import KafkaBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -325,23 +326,10 @@ def _told_of_none(connection: _Connection, frame: bytes) -> bytes:
     connection.empty.discard(correlation)
     # Behind the size, the number, its empty tagged fields and the time it was throttled.
     first = 4 + 4 + 1 + 4
-    brokers, at = _varint(frame, first)
-    for _ in range(brokers - 1):
-        host, at = _varint(frame, at + 4)
-        rack, at = _varint(frame, at + host - 1 + 4)
-        tagged, at = _varint(frame, at + max(rack - 1, 0))
-        assert not tagged
-    body = frame[4:first] + b"\x01" + frame[at:]
+    rest = KafkaBytes(frame, first)
+    for _ in range(rest.varint() - 1):
+        # Its number, host, port and rack; then its tagged fields, of which it has none.
+        rest.number(">i"), rest.text(compact=True), rest.number(">i"), rest.text(compact=True)
+        assert not rest.varint()
+    body = frame[4:first] + b"\x01" + frame[rest.at :]
     return struct.pack(">i", len(body)) + body
-
-
-def _varint(frame: bytes, at: int) -> tuple[int, int]:
-    """Return an unsigned number of variable length and where it ends."""
-    value = shift = 0
-    while True:
-        byte = frame[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at

@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartiti
 from producers import hearing
 from streams.worker import hearing as worker_hearing
 from streams.worker.settings import WorkerSettings
+from tests.support.hand_clock import HandClock
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     from streams.worker.source import Source
 
 SETTINGS = WorkerSettings("localhost:9092")
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class FakeConsumer:
@@ -69,7 +62,7 @@ class Reader:
     """A reader that is looked at every two seconds, and is told `ends`."""
 
     def __init__(self, ends: dict[int, int], *, patience: int = 1) -> None:
-        self.clock = FakeClock()
+        self.clock = HandClock()
         self.consumer = FakeConsumer(ends)
         self.hearing = hearing.Hearing("acks", {}, patience=patience, clock=self.clock)
 
@@ -132,7 +125,7 @@ class Worker:
 
     def __init__(self, positions: dict[int, int]) -> None:
         self.source = FakeSource(positions)
-        self.clock = FakeClock()
+        self.clock = HandClock()
         self.hearing = worker_hearing.Hearing(
             SETTINGS, cast("Source", self.source), clock=self.clock
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -11,19 +12,12 @@ from streams.worker import shipping
 from streams.worker.engine import Engine
 from streams.worker.settings import WorkerSettings
 from streams.worker.transaction import Transaction
+from tests.support.hand_clock import HandClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SETTINGS = WorkerSettings("127.0.0.1:1")
-
-
-class FakeTime:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class FakeProducer:
@@ -49,9 +43,9 @@ class FakeProducer:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    clock = FakeTime()
-    monkeypatch.setattr(shipping, "time", clock)
+def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    clock = HandClock()
+    monkeypatch.setattr(shipping, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -79,7 +73,7 @@ def engine() -> Any:
 
 
 def test_a_producer_that_never_delivers_a_timers_invocation_is_replaced(
-    clock: FakeTime, made: list[FakeProducer]
+    clock: HandClock, made: list[FakeProducer]
 ) -> None:
     worker = engine()
     worker.replier.send_event(b"key", b"invoked", 0)
@@ -100,7 +94,7 @@ def test_a_producer_that_never_delivers_a_timers_invocation_is_replaced(
 
 
 def test_a_late_producer_is_kept_while_a_transaction_has_replies_in_it(
-    clock: FakeTime, made: list[FakeProducer]
+    clock: HandClock, made: list[FakeProducer]
 ) -> None:
     worker = engine()
     worker.replier.send_event(b"key", b"invoked", 0)
@@ -113,7 +107,7 @@ def test_a_late_producer_is_kept_while_a_transaction_has_replies_in_it(
     assert len(made) == 2
 
 
-def test_a_producer_that_delivers_is_kept(clock: FakeTime, made: list[FakeProducer]) -> None:
+def test_a_producer_that_delivers_is_kept(clock: HandClock, made: list[FakeProducer]) -> None:
     worker = engine()
     worker.replier.send_event(b"key", b"invoked", 0)
     made[0].deliver()
