@@ -1,29 +1,29 @@
-"""A worker that is killed again and again while an invocation's messages are being sent."""
+"""Workers that are killed, one after the other, while an invocation's messages are being sent."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
 from schemas.records import Channel
+from tests.history.points import POINT
 from tests.support.recount import Recount
-from tests.support.worker import MID, ORG, drained, until
+from tests.support.worker import MID, ORG, drained
 
 if TYPE_CHECKING:
+    from tests.support.processes import Running
     from tests.support.worker import Cluster
 
 pytestmark = pytest.mark.crash
 
-# Two transactions a partition, in which a worker is killed as soon as something is written.
+# With messages by SMS 60,000: eight transactions or so.
 PENDING = 40_000
-MESSAGES = PENDING + PENDING // 2
-KILLS = 3
-SOME = 100
+# Each is at the broker, and a worker ends before it is committed: the first, and later ones.
+KILLED_IN = (1, 3, 2)
+KILLED_WITHIN_S = 60.0
 
 
 def test_forty_thousand_messages_are_each_sent_once_when_workers_are_killed_in_the_middle(
@@ -37,23 +37,16 @@ def test_forty_thousand_messages_are_each_sent_once_when_workers_are_killed_in_t
     ]
 
     async def story() -> None:
-        worker = cluster.start()
+        killed = _start(cluster, KILLED_IN[0])
         async with cluster.client() as client:
             await client.define(ORG, MID, name="A mailing", interval_s=0, channels=tuple(Channel))
             rids = await client.trigger(orgid=ORG, mid=MID, recipients=people)
-            written = await asyncio.to_thread(_written, cluster)
             invoking = asyncio.create_task(client.invoke(ORG, MID))
-            unfinished = 0
-            for _ in range(KILLS):
-                await until(partial(_has_grown, cluster, written))
-                await asyncio.to_thread(worker.kill)
-                written = await asyncio.to_thread(_written, cluster)
-                worker = cluster.start()
-                # What transactions left behind, and their marks, count as well.
-                if written >= MESSAGES:
-                    break
-                unfinished += 1
-            assert unfinished
+            for transactions in KILLED_IN[1:]:
+                await _ended(killed)
+                killed = _start(cluster, transactions)
+            await _ended(killed)
+            cluster.start()
             assert (await invoking).messages == PENDING
             # Who comes meanwhile waits for the next invocation, and can be listed.
             late = await client.trigger(orgid=ORG, mid=MID, recipients=[{"email": "l@example.org"}])
@@ -69,14 +62,13 @@ def test_forty_thousand_messages_are_each_sent_once_when_workers_are_killed_in_t
     asyncio.run(story())
 
 
-async def _has_grown(cluster: Cluster, before: int) -> bool:
-    # By more than the marks that a takeover leaves.
-    return await asyncio.to_thread(_written, cluster) > before + SOME
+def _start(cluster: Cluster, transactions: int) -> Running:
+    """Start a worker that is killed in so many-th transaction of the invocation."""
+    env = cluster.environment() | {POINT: f"in-drain:{transactions}:kill"}
+    module, one = "tests.history.points", ("worker", "--processes", "1")
+    return cluster.processes.start_module(module, *one, env=env)
 
 
-def _written(cluster: Cluster) -> int:
-    """Return how much lies in the sends, whether its transaction ended or not."""
-    admin = cluster.admin()
-    places = [TopicPartition(cluster.topic("mailing.sends"), partition) for partition in range(4)]
-    ends = admin.list_offsets({place: OffsetSpec.latest() for place in places})
-    return sum(end.result(10).offset for end in ends.values())
+async def _ended(worker: Running) -> None:
+    status = await asyncio.to_thread(worker.wait, within_s=KILLED_WITHIN_S)
+    assert status == -signal.SIGKILL
