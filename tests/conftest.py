@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.worker.admin import create_topics
 from tests.support import brokers
 from tests.support.compiled import outdated
 from tests.support.environment import forget_settings, start_java_quickly
 from tests.support.processes import Processes
-from tests.support.topics import PARTITIONS, fresh_prefix, remove_topics
+from tests.support.topics import fresh_prefix, make_topics, remove_topics
 from tests.support.worker import Cluster
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def cluster_prefix(kafka: brokers.Broker) -> Iterator[str]:
 @pytest.fixture
 def topics(kafka: brokers.Broker, cluster_prefix: str) -> str:
     """The prefix of all our topics, created with four partitions by the product's own code."""
-    create_topics(kafka.bootstrap_servers, prefix=cluster_prefix, partitions=PARTITIONS)
+    make_topics(kafka.bootstrap_servers, cluster_prefix)
     return cluster_prefix
 
 
@@ -140,5 +139,5 @@ def cluster(kafka: brokers.Broker, topics: str, processes: Processes, tmp_path: 
 def own_cluster(own_broker: EmbeddedBroker, processes: Processes, tmp_path: Path) -> Cluster:
     """A cluster whose broker may be stopped and killed."""
     prefix = fresh_prefix()
-    create_topics(own_broker.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    make_topics(own_broker.bootstrap_servers, prefix)
     return Cluster(own_broker.bootstrap_servers, prefix, tmp_path, processes)

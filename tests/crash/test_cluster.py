@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streams.worker.admin import create_topics
 from tests.support import stack
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.load import Load
 from tests.support.recount import Recount
-from tests.support.topics import PARTITIONS, fresh_prefix
+from tests.support.topics import fresh_prefix, make_topics
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, Cluster, all_sent
 
@@ -49,9 +48,7 @@ def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaClu
 def on_three(kafka_cluster: KafkaCluster, processes: Processes, tmp_path: Path) -> Cluster:
     """Topics with three replicas, on a cluster that is whole."""
     prefix = fresh_prefix()
-    create_topics(
-        kafka_cluster.bootstrap_servers, prefix=prefix, partitions=PARTITIONS, replication=3
-    )
+    make_topics(kafka_cluster.bootstrap_servers, prefix, replication=3)
     return Cluster(kafka_cluster.bootstrap_servers, prefix, tmp_path, processes)
 
 

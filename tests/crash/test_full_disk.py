@@ -9,12 +9,11 @@ import pytest
 
 from producers.errors import ClientError
 from streams.embedded.errors import BrokerError
-from streams.worker.admin import create_topics
 from tests.support import brokers
 from tests.support.full_disk import SmallDisk, small_disk
 from tests.support.load import under_load
 from tests.support.recount import Recount
-from tests.support.topics import PARTITIONS, fresh_prefix
+from tests.support.topics import fresh_prefix, make_topics
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, Cluster, all_sent
 
@@ -48,7 +47,7 @@ def cramped(broker_disk: SmallDisk) -> Iterator[EmbeddedBroker]:
 @pytest.fixture
 def on_cramped(cramped: EmbeddedBroker, processes: Processes, tmp_path: Path) -> Cluster:
     prefix = fresh_prefix()
-    create_topics(cramped.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    make_topics(cramped.bootstrap_servers, prefix)
     return Cluster(cramped.bootstrap_servers, prefix, tmp_path, processes)
 
 

@@ -36,7 +36,7 @@ def test_a_worker_that_runs_out_of_memory_ends_and_its_successor_loses_nothing(
 ) -> None:
     async def story() -> None:
         worker = cluster.start()
-        async with under_load(cluster, seed=51, ack_timeout_s=100) as load:
+        async with under_load(cluster, seed=51, ack_timeout_s=300) as load:
             await load.more(50)
             _allow_no_more(worker)
             asking = asyncio.create_task(load.client.trigger(orgid=ORG, mid=MID, recipients=BIG))

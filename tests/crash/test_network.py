@@ -14,7 +14,6 @@ from confluent_kafka import TopicPartition
 from producers import LogUnavailable
 from producers.hearing import ends_of
 from schemas.topics import LOG
-from streams.worker.admin import create_topics
 from streams.worker.kafka import offsets_consumer
 from streams.worker.settings import WorkerSettings
 from tests.support import hasty_worker
@@ -24,7 +23,7 @@ from tests.support.faultrules import Api, Do, Line, Rule
 from tests.support.faults_network import BadLine, Resets
 from tests.support.load import under_load
 from tests.support.proxied import Proxied, proxied
-from tests.support.topics import PARTITIONS, fresh_prefix
+from tests.support.topics import PARTITIONS, fresh_prefix, make_topics
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, Cluster, until
 
@@ -52,19 +51,23 @@ def behind(spoilt: Proxied, processes: Processes, tmp_path: Path) -> Cluster:
     """Topics on the broker behind the proxy; no worker runs yet."""
     spoilt.proxy.done.clear()
     prefix = fresh_prefix()
-    create_topics(spoilt.direct, prefix=prefix, partitions=PARTITIONS)
+    make_topics(spoilt.direct, prefix)
     return Cluster(spoilt.bootstrap_servers, prefix, tmp_path, processes)
 
 
 def test_nothing_is_lost_or_doubled_on_a_bad_line(spoilt: Proxied, behind: Cluster) -> None:
     proxies = [spoilt.proxy]
+    torn = BadLine("torn", proxies, Line(cut_after=20_000))
     faults: list[Fault] = [
         BadLine("slow", proxies, Line(delay_s=0.05, jitter_s=0.04)),
         BadLine("in slices", proxies, Line(slice_bytes=50)),
-        BadLine("torn", proxies, Line(cut_after=20_000)),
+        torn,
         Resets(proxies),
         Resets(proxies),
     ]
+
+    async def cut() -> bool:
+        return spoilt.proxy.done["cut"] > 0
 
     async def story() -> None:
         worker = behind.start()
@@ -73,13 +76,14 @@ def test_nothing_is_lost_or_doubled_on_a_bad_line(spoilt: Proxied, behind: Clust
                 await load.more(30)
                 fault.begin()
                 await load.more(100)
+                if fault is torn:
+                    await until(cut)
                 fault.end()
             await load.more(50)
         assert worker.running()
         assert load.unknown == []
 
     asyncio.run(story())
-    assert spoilt.proxy.done["cut"] > 0
     assert spoilt.proxy.done["reset"] > 0
 
 
@@ -268,7 +272,7 @@ def test_what_is_in_flight_when_an_event_runs_out_of_its_time_is_written_once(
     end: Callable[[FaultProxy], None],
 ) -> None:
     async def story() -> dict[str, BaseException | None]:
-        async with behind.client(ack_timeout_s=4.0) as client:
+        async with behind.client(ack_timeout_s=10.0) as client:
 
             async def post(name: str) -> None:
                 one = {"email": f"{name}@domain.com"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.history.points import POINT
 from tests.support.load import under_load
 from tests.support.worker import MID, ORG, until
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from tests.support.processes import Running
     from tests.support.worker import Cluster
 
+    Work = asyncio.Task[list[int]]
+
 pytestmark = pytest.mark.crash
+
+BULK = [{"email": f"bulk{number}@example.org"} for number in range(600)]
+# Late enough for the mailing to be defined before, in the first or the first few transactions.
+FREEZE = {POINT: "before-commit:10:freeze"}
+FROZEN = "reached before-commit: freeze"
 
 
 def test_nothing_is_lost_or_doubled_while_workers_join_leave_and_die(cluster: Cluster) -> None:
@@ -45,7 +53,7 @@ def test_nothing_is_lost_or_doubled_while_workers_join_leave_and_die(cluster: Cl
 def test_calls_are_answered_while_fausts_own_group_rebalances(cluster: Cluster) -> None:
     async def story() -> None:
         worker = cluster.start()
-        async with under_load(cluster, seed=4, ack_timeout_s=10) as load:
+        async with under_load(cluster, seed=4) as load:
             for end in ("stop", "kill"):
                 other = cluster.processes.start_module(
                     "tests.support.faust_member", env=cluster.environment()
@@ -63,12 +71,14 @@ def test_calls_are_answered_while_fausts_own_group_rebalances(cluster: Cluster) 
 
 def test_a_worker_that_wakes_up_after_its_session_changes_nothing(cluster: Cluster) -> None:
     async def story() -> None:
-        zombie = cluster.start()
+        zombie = cluster.processes.start_module(
+            "tests.history.points", "worker", "--processes", "1", env=cluster.environment() | FREEZE
+        )
         async with under_load(cluster, seed=5) as load:
-            await load.more(30)
-            await _pause_in_mid_work(load.client, zombie)
+            work = await _until_frozen_in_mid_work(load.client, zombie)
             cluster.start()
             await load.more(100)
+            await work
             zombie.resume()
             await until(lambda: _back_or_gone(cluster, zombie))
             await load.more(100)
@@ -77,11 +87,17 @@ def test_a_worker_that_wakes_up_after_its_session_changes_nothing(cluster: Clust
     asyncio.run(story())
 
 
-async def _pause_in_mid_work(client: TriggerClient, worker: Running) -> None:
-    """Give the worker more than one transaction's work, and freeze it before that is done."""
-    recipients = [{"email": f"bulk{number}@example.org"} for number in range(600)]
-    await client.post(orgid=ORG, mid=MID, recipients=recipients)
-    worker.pause()
+async def _until_frozen_in_mid_work(client: TriggerClient, worker: Running) -> Work:
+    """Give the worker a transaction's work again and again, until it freezes before the commit."""
+    work: list[Work] = []
+
+    async def frozen() -> bool:
+        if not work or work[-1].done():
+            work.append(asyncio.create_task(client.trigger(orgid=ORG, mid=MID, recipients=BULK)))
+        return FROZEN in await asyncio.to_thread(worker.output)
+
+    await until(frozen)
+    return work[-1]
 
 
 async def _back_or_gone(cluster: Cluster, worker: Running) -> bool:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streams.worker.admin import create_topics
-from tests.support.topics import PARTITIONS, fresh_prefix, remove_topics
+from tests.support.topics import fresh_prefix, make_topics, remove_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +18,6 @@ if TYPE_CHECKING:
 def used_topics(kafka: Broker) -> Iterator[str]:
     """The prefix of topics in which earlier tests of the module have left records."""
     prefix = fresh_prefix()
-    create_topics(kafka.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    make_topics(kafka.bootstrap_servers, prefix)
     yield prefix
     remove_topics(kafka.bootstrap_servers, prefix)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from streams.worker.admin import create_topics
 from tests.support.bridge import GOOD, TRIGGER
 from tests.support.fake_mailings import answering
 from tests.support.fake_worker import FakeWorker
 from tests.support.ports import own_port
+from tests.support.topics import make_topics
 from tests.support.wait import eventually
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_it_answers_and_ends_as_asked(
     kafka: Broker, topics: str, processes: Processes, number: signal.Signals
 ) -> None:
     with FakeWorker(kafka.bootstrap_servers, topics, answer=answering):
-        bridge, url = start(processes, kafka.bootstrap_servers, topics)
+        bridge, url = start(processes, kafka.bootstrap_servers, topics, "--ack-timeout-s", "50")
         eventually(lambda: status(f"{url}/healthz") == 200)
         first = trigger(url)
         eventually(lambda: status(f"{url}/readyz") == 200)
@@ -96,7 +96,7 @@ def test_a_broker_that_goes_and_comes_back_needs_no_restart(
     own_broker: EmbeddedBroker, processes: Processes
 ) -> None:
     servers = own_broker.bootstrap_servers
-    create_topics(servers, prefix="", partitions=4)
+    make_topics(servers, "")
     _, url = start(processes, servers, "", "--ack-timeout-s", "1")
     eventually(lambda: part_missing(url) == "processor")
     own_broker.stop()

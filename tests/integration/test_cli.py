@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.support.commands import Commands, Done
 from tests.support.ports import own_port
 from tests.support.processes import ROOT
 from tests.support.wait import WITHIN_S, eventually
+from tests.support.worker import served
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +96,7 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
     at: Commands, cluster: Cluster, tmp_path: Path
 ) -> None:
     cluster.start()
+    asyncio.run(served(cluster))
     mailing = ("--orgid", "2", "--mid", "1")
     people = tmp_path / "people.jsonl"
     rows = [{"email": f"p{number}@example.com"} for number in range(3)]
@@ -134,9 +137,9 @@ def test_a_file_becomes_recipients_of_a_mailing_that_is_defined_shown_and_invoke
 
 
 def _listed_with_all_sent(at: Commands) -> list[str] | None:
-    row = at.run("mailings", "list", "--orgid", "2").stdout.splitlines()[1].split()
-    pending, sent = row[3:5]
-    return row if (pending, sent) == ("0", "3") else None
+    lines = at.run("mailings", "list", "--orgid", "2").stdout.splitlines()
+    row = lines[1].split() if len(lines) > 1 else []
+    return row if row[3:5] == ["0", "3"] else None
 
 
 @pytest.mark.parametrize(
@@ -183,8 +186,7 @@ def test_the_doctor_sees_two_worker_processes_and_nothing_wrong(
     def healthy() -> bool:
         assert worker.running(), worker.output()
         done = at.run("doctor", "--port", str(own_port()))
-        assert done.returncode == 0, done.stdout
-        return "ok    workers    2 processes in group" in done.stdout
+        return done.returncode == 0 and "ok    workers    2 processes in group" in done.stdout
 
     assert eventually(healthy)
     assert worker.stop() == 0, worker.output()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from producers import ClientSettings, SyncTriggerClient
 from tests.support.commands import Commands
+from tests.support.worker import served
 
 if TYPE_CHECKING:
     from tests.support.worker import Cluster
@@ -20,6 +22,7 @@ def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
 ) -> None:
     commands = Commands(capsys, monkeypatch, cluster.environment())
     cluster.start()
+    asyncio.run(served(cluster))
 
     def mailings(command: str, *more: str) -> str:
         """Run a command, and return what it says on either stream."""

@@ -24,10 +24,9 @@ from schemas.partition import partition_for
 from schemas.profiles import write_profile
 from schemas.records import ACKNOWLEDGEMENT, Outcome
 from schemas.topics import ACKS, LOG
-from streams.worker.admin import create_topics
 from tests.support.clients import opened, people, time_is_over, with_answers
 from tests.support.fake_worker import FakeWorker, Reply, ack, created, rejecting_rids
-from tests.support.topics import PARTITIONS
+from tests.support.topics import PARTITIONS, make_topics
 from tests.support.wait import eventually
 from tests.support.worker import until
 
@@ -328,7 +327,7 @@ def test_after_an_event_that_the_broker_refuses_the_next_call_is_taken(
 ) -> None:
     # Topics of its own, for the others of the module have to take large requests.
     topics = cluster_prefix
-    create_topics(kafka.bootstrap_servers, prefix=topics, partitions=PARTITIONS)
+    make_topics(kafka.bootstrap_servers, topics)
     limit = ConfigEntry("max.message.bytes", "5000", incremental_operation=AlterConfigOpType.SET)
     log = ConfigResource(ResourceType.TOPIC, topics + LOG, incremental_configs=[limit])
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})

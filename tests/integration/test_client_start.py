@@ -27,7 +27,7 @@ from tests.support.clients import people
 from tests.support.fake_mailings import obeying
 from tests.support.fake_worker import FakeWorker, Reply, created, rejecting_rids
 from tests.support.registry import RegistryStub
-from tests.support.topics import PARTITIONS
+from tests.support.topics import PARTITIONS, until_known
 from tests.support.wait import WITHIN_S
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def test_acknowledgements_with_other_partitions_are_refused(
     ]
     for future in admin.create_topics(wrong).values():
         future.result(20)
+    until_known(kafka.bootstrap_servers, [cluster_prefix + LOG, cluster_prefix + ACKS])
     settings = ClientSettings(kafka.bootstrap_servers, cluster_prefix)
     with pytest.raises(NotSetUp, match="must have 8"), SyncTriggerClient(settings):
         pass

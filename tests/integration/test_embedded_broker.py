@@ -16,7 +16,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.embedded.broker import EmbeddedBroker
 from streams.embedded.datadir import DataDir
 from streams.embedded.errors import BrokerError
-from tests.support.wait import eventually
+from tests.support.brokers import SERVE_WITHIN_S
+from tests.support.wait import WITHIN_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,8 @@ BIG = b"x" * (4 * 1024 * 1024)
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     """One broker, started for the first time, for the tests that leave it running."""
-    with EmbeddedBroker(tmp_path_factory.mktemp("embedded") / "dätä, 1") as running:
+    folder = tmp_path_factory.mktemp("embedded") / "dätä, 1"
+    with EmbeddedBroker(folder, serve_within_s=SERVE_WITHIN_S) as running:
         admin = AdminClient({"bootstrap.servers": running.bootstrap_servers})
         admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(30)
         yield running
@@ -45,11 +47,11 @@ def produce(broker: EmbeddedBroker, *values: bytes) -> None:
             "message.max.bytes": 5 * 1024 * 1024,
         }
     )
-    producer.init_transactions(10)
+    producer.init_transactions(WITHIN_S)
     producer.begin_transaction()
     for value in values:
         producer.produce(TOPIC, value)
-    producer.commit_transaction(10)
+    producer.commit_transaction(WITHIN_S)
 
 
 def stored(broker: EmbeddedBroker, count: int) -> list[bytes]:
@@ -62,9 +64,17 @@ def stored(broker: EmbeddedBroker, count: int) -> list[bytes]:
             "auto.offset.reset": "earliest",
         }
     )
+    values: list[bytes] = []
+
+    def there() -> bool:
+        found = consumer.consume(count - len(values), 1)
+        values.extend(message.value() for message in found if message.error() is None)
+        return len(values) == count
+
     try:
         consumer.assign([TopicPartition(TOPIC, 0, 0)])
-        return [m.value() for m in consumer.consume(count, 15) if m.error() is None]
+        eventually(there)
+        return values
     finally:
         consumer.close()
 
@@ -159,5 +169,5 @@ def test_the_broker_dies_with_its_parent_and_frees_the_folder(tmp_path: Path) ->
         parent.kill()
 
     assert lived
-    eventually(lambda: not running(pid), within_s=10)
+    eventually(lambda: not running(pid))
     DataDir(tmp_path).acquire().close()

@@ -57,6 +57,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         "MAILING_TRIGGER_PORT": str(own_port()),
         # The next start waits for a worker that was killed as long as this.
         "MAILING_TRIGGER_SESSION_TIMEOUT_S": str(SESSION_S),
+        "MAILING_TRIGGER_ACK_TIMEOUT_S": "50",
     }
     machine = Machine(env, Processes(folder))
     yield machine

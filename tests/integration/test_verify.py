@@ -78,10 +78,12 @@ async def _load_and_kill(cluster: Cluster) -> None:
     """Trigger through the client and over HTTP, and kill the worker in the middle."""
     worker = cluster.start()
     port = own_port()
-    cluster.processes.start("bridge", env=cluster.environment(PORT=str(port), ACK_TIMEOUT_S="40"))
+    cluster.processes.start("bridge", env=cluster.environment(PORT=str(port), ACK_TIMEOUT_S="120"))
     async with (
         cluster.client() as client,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=150, trust_env=False
+        ) as http,
     ):
         await client.define(ORG, MID, name="A mailing", interval_s=1)
         await until(lambda: _ready(http))

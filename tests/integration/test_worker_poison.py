@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from schemas.ids import recipient_key
@@ -14,6 +15,7 @@ from tests.support import broken_fold, raw
 from tests.support.events import Event, triggered
 from tests.support.load import Load
 from tests.support.recount import Recount
+from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, all_sent
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def test_an_event_whose_effects_the_broker_refuses_is_the_only_dead_letter(
         )
         async with cluster.client() as client:
             await client.define(ORG, MID, name="A mailing", interval_s=0)
-            _limit(cluster, "mailing.state", 50 * 1024)
+            await asyncio.to_thread(_limit, cluster, "mailing.state", 50 * 1024)
             async with Load(client, seed=2) as load:
                 await load.more(20)
                 log = cluster.topic("mailing.recipients")
@@ -118,6 +120,7 @@ def test_an_event_whose_effects_the_broker_refuses_is_the_only_dead_letter(
 
 
 def _limit(cluster: Cluster, name: str, size: int) -> None:
+    """Let a compacted topic take nothing larger; return when the broker obeys."""
     resource = ConfigResource(
         ResourceType.TOPIC,
         cluster.topic(name),
@@ -131,3 +134,17 @@ def _limit(cluster: Cluster, name: str, size: int) -> None:
     )
     admin = cluster.admin()
     admin.incremental_alter_configs([resource])[resource].result(30)
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
+    said: list[KafkaError | None] = []
+
+    def obeyed() -> bool:
+        # Without a key it is refused in any case: first for its size, if that is too large.
+        producer.produce(
+            cluster.topic(name), bytes(2 * size), on_delivery=lambda error, _: said.append(error)
+        )
+        producer.flush()
+        error = said[-1]
+        assert error is not None
+        return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+    eventually(obeyed)

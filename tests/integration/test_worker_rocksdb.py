@@ -17,10 +17,9 @@ from schemas.records import PARTITION_META
 from streams.core.changelog import META_KEY
 from streams.store.rocksdb import RocksRecipients
 from streams.verify.reading import STATE
-from streams.worker.admin import create_topics
 from tests.support.processes import Processes
 from tests.support.recount import Recount, read_all
-from tests.support.topics import PARTITIONS, fresh_prefix, remove_topics
+from tests.support.topics import PARTITIONS, fresh_prefix, make_topics, remove_topics
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, Cluster, all_sent, until
 
@@ -52,7 +51,7 @@ class Warm:
 def warm(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     """The cluster of all tests here: each leaves its databases as warm as they were."""
     directory, prefix = tmp_path_factory.mktemp("rocksdb"), fresh_prefix()
-    create_topics(kafka.bootstrap_servers, prefix=prefix, partitions=PARTITIONS)
+    make_topics(kafka.bootstrap_servers, prefix)
     processes = Processes(directory)
     cluster = Cluster(kafka.bootstrap_servers, prefix, directory, processes)
 
@@ -125,7 +124,7 @@ def test_a_database_that_breaks_under_the_worker_is_made_anew_by_it(
 ) -> None:
     async def story() -> None:
         async with cluster.client() as client:
-            worker = cluster.start(STORE="rocksdb")
+            worker = _start(cluster)
             await client.define(ORG, MID, name="A mailing", interval_s=0)
             _damage(cluster)
             assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
@@ -196,7 +195,7 @@ def test_a_database_in_use_is_waited_for(cluster: Cluster, told: list[int]) -> N
         async with cluster.client() as client:
             path = _databases(cluster)[0]
             held = RocksRecipients(path, _changelog_id(path))
-            worker = cluster.start(STORE="rocksdb")
+            worker = _start(cluster)
             await until(lambda: asyncio.to_thread(lambda: "waiting for it" in worker.output()))
             assert str(path) in worker.output()
             held.close()
@@ -211,9 +210,9 @@ def test_a_partition_that_moves_between_workers_of_one_folder_is_warm(
 ) -> None:
     async def story() -> None:
         async with cluster.client() as client:
-            first = cluster.start(STORE="rocksdb")
+            first = _start(cluster)
             assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
-            second = cluster.start(STORE="rocksdb")
+            second = _start(cluster)
             await asyncio.to_thread(eventually, lambda: _shared(cluster))
             assert await client.trigger(orgid=ORG, mid=MID, recipients=PEOPLE) == told
             assert await asyncio.to_thread(first.stop) == 0
@@ -229,11 +228,16 @@ def test_nothing_of_all_that_has_lost_or_doubled_anything(cluster: Cluster) -> N
     Recount(cluster).verify()
 
 
+def _start(cluster: Cluster) -> Running:
+    """Start a worker; none is killed, so a stall is no reason to take its partitions away."""
+    return cluster.start(STORE="rocksdb", SESSION_TIMEOUT_S="30")
+
+
 async def _serve(
     cluster: Cluster, client: TriggerClient, people: list[dict[str, str]]
 ) -> tuple[Running, list[int]]:
     """Run a worker for one call and one invocation; return it and the IDs it gave."""
-    worker = cluster.start(STORE="rocksdb")
+    worker = _start(cluster)
     await client.define(ORG, MID, name="A mailing", interval_s=0)
     rids = await client.trigger(orgid=ORG, mid=MID, recipients=people)
     await all_sent(client)

@@ -12,7 +12,7 @@ from producers.statistics_reader import StatisticsReader
 from schemas.topics import STATISTICS
 from streams.worker.admin import create_topics
 from tests.support.recount import Recount
-from tests.support.topics import PARTITIONS
+from tests.support.topics import PARTITIONS, until_known
 from tests.support.wait import eventually
 from tests.support.worker import MID, ORG, all_sent, until
 
@@ -82,6 +82,7 @@ def test_a_mailing_from_before_there_were_rows_gets_them(cluster: Cluster) -> No
             assert await asyncio.to_thread(worker.stop) == 0
             admin.delete_topics([name])[name].result(30)
             await asyncio.to_thread(eventually, made_again)
+            await asyncio.to_thread(until_known, cluster.bootstrap_servers, [name])
             cluster.start()
             async with reader_of(cluster) as reader:
                 await counted(reader, 20, 0, 20)

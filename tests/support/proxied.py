@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from streams.embedded.broker import EmbeddedBroker
 from streams.embedded.config import HOST
+from tests.support.brokers import SERVE_WITHIN_S
 from tests.support.faultproxy import FaultProxy
 from tests.support.ports import own_port
 
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
-
-
-# On a machine that others use too.
-SERVE_WITHIN_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ import httpx
 
 from streams.verify.reading import SENDS, Topics
 from streams.verify.records import Records
-from streams.worker.admin import create_topics
 from tests.support.ports import own_port
 from tests.support.processes import Processes
-from tests.support.topics import fresh_prefix
+from tests.support.topics import fresh_prefix, make_topics
 from tests.support.wait import eventually
 from tests.support.worker import Cluster
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 ORG = 2
 TRIGGER_PATH = "/v3.7/mailing/trigger"
-PARTITIONS = 4
 CALL_WITHIN_S = 60.0
 # What a working system may take on a machine that is busy with other things.
 HASTY_BELOW_S = 20.0
@@ -176,7 +174,7 @@ def running(
 ) -> Iterator[Stack]:
     """Start a worker and a bridge on new topics; end both with the block."""
     prefix = fresh_prefix()
-    create_topics(bootstrap_servers, prefix=prefix, partitions=PARTITIONS, replication=replication)
+    make_topics(bootstrap_servers, prefix, replication=replication)
     started = Processes(directory)
     cluster = Cluster(bootstrap_servers, prefix, directory, started)
     try:

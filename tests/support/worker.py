@@ -131,6 +131,12 @@ async def until(probe: Callable[[], Awaitable[T]], *, within_s: float = WITHIN_S
     return answer
 
 
+async def served(cluster: Cluster) -> None:
+    """Return when a worker answers, for whoever has less patience with one that is starting."""
+    async with cluster.client() as client:
+        await client.mailings(ORG)
+
+
 async def all_sent(client: TriggerClient, mid: int = MID, *, orgid: int = ORG) -> MailingView:
     """Invoke a mailing, and return it when everything in it has been sent."""
     await client.invoke(orgid, mid)
