@@ -17,7 +17,8 @@ import time
 from array import array
 from collections import deque
 from contextlib import contextmanager, suppress
-from itertools import chain, filterfalse, islice
+from itertools import chain, compress, filterfalse, islice, repeat
+from operator import contains
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rocksdict import WriteBatch
@@ -48,6 +49,7 @@ _GATHERED = 32_768
 _BATCH = 2_000
 # Above any rid.
 _NEVER = 2**63
+_NUMBER_SIGN = ord("#")
 # What `keep` has from the transactions' own writes.
 _OF_RECIPIENTS = (b"b:", b"r:")
 # What a state has in memory, beside `meta`.
@@ -189,14 +191,18 @@ class RocksRecipients:
         # dictionary.
         is_cached = self._values.__contains__
         unknown: set[Any] = set(filterfalse(is_cached, keys))
-        named = {key: rid for key in unknown if key and b":#" in key and (rid := _rid_named(key))}
+        unknown.discard(None)
+        # By a number, which takes a third of the time of bytes: most have none.
+        has_number_sign = map(contains, unknown, repeat(_NUMBER_SIGN))
+        some = list(compress(unknown, has_number_sign))
+        named = {key: rid for key in some if (rid := _rid_named(key))}
         if named:
             self._cache_keys(set(filterfalse(self._keys.__contains__, named.values())))
             unknown.difference_update(named)
             # `get` asks nobody for one that is not there.
             keys_of = map(self._keys.get, named.values())
             unknown.update(filterfalse(is_cached, keys_of))
-        unknown.discard(None)
+            unknown.discard(None)
         self._cache_values(unknown)
 
     def put(self, key: bytes, value: bytes, rid: int) -> None:
@@ -361,9 +367,9 @@ class RocksRecipients:
         """Know what was written last, else what the files have."""
         cache = self._values
         for written in (self._gathered.values, self._leaving.values):
-            missing = keys.difference(written)
-            cache.update({key: written[key] for key in keys - missing})
-            keys = missing
+            found = written.keys() & keys
+            cache.update({key: written[key] for key in found})
+            keys = keys - found
         wanted = list(keys)
         on_disk = self._read(list(map(b"r:".__add__, wanted)))
         cache.update(zip(wanted, on_disk, strict=True))
