@@ -45,6 +45,8 @@ _CACHED = 32_768
 # Written out when so many have gathered, 15 MB or so; a kill loses twice that, and reads it again
 # from the changelog in less than a second.
 _GATHERED = 32_768
+# And after so long, or where little comes memory would fill for hours, and a kill would lose them.
+_WRITE_OUT_EVERY_S = 300.0
 # A write holds the interpreter, about 0.6 us a record: others get their turn in between.
 _BATCH = 2_000
 # Above any rid.
@@ -121,6 +123,7 @@ class RocksRecipients:
         # In RocksDB's memory: since it was last told to write out, and what it may be writing.
         self._gathered = _no_writes()
         self._leaving = _no_writes()
+        self._written_out_at = clock()
         # Whether `_gathered` has all of the last span, which is written again when it grows.
         self._spanned = False
         self._unlogged = unlogged()
@@ -240,8 +243,9 @@ class RocksRecipients:
         moved = self._unnamed(writes.moved, spans) if writes.moved else []
         self._write(chain(recipients, spans, moved, others), (offset, meta))
         self._gathered.add(writes)
+        waited = self._clock() - self._written_out_at
         # Files are what is compacted, and only that deletes what was removed.
-        if writes.moved or len(self._gathered.values) >= _GATHERED:
+        if writes.moved or len(self._gathered.values) >= _GATHERED or waited > _WRITE_OUT_EVERY_S:
             self._write_out()
 
     def _unnamed(
@@ -362,6 +366,7 @@ class RocksRecipients:
             # Of the last span it will be asked again, and not of a memory that is a list.
             self._gathered = _Writes({}, new.since(last), {})
             self._db.flush(wait=False)
+        self._written_out_at = self._clock()
 
     def _cache_values(self, keys: set[bytes]) -> None:
         """Know what was written last, else what the files have."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from itertools import count
@@ -34,10 +35,13 @@ from tests.suites.recipient_table import (
 )
 from tests.support.events import begun, defined, log_of, once, triggered
 from tests.support.folding import HOME, PARTITIONS, TOPIC_ID, Partition, at_home
+from tests.support.wait import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from streams.core.recipients import Mark
 
 CHANGELOG = "state-uuid"
 MANY = {b"2:%d@b.org" % n: (n + 1) * 1024 for n in range(20_000)}
@@ -255,6 +259,33 @@ os.kill(os.getpid(), 9)
     assert table.get(ANN) == recipient(1024)
     assert table.kept_to is not None
     assert (table.kept_to.offset, table.get(BOB)) in {(9, None), (50, recipient(2048))}
+    table.close()
+
+
+def test_what_a_quiet_partition_wrote_is_on_disk_after_five_minutes(path: Path) -> None:
+    """Its memory is not held until so much has come that it is full."""
+    hour = [1000.0]
+    table = RocksRecipients(path, CHANGELOG, clock=lambda: hour[0])
+    load(table, (ANN, recipient(1024)))
+    table.begin()
+    settle(table, put(table, BOB, recipient(2048), 2048), offset=50)
+    hour[0] += 301
+    table.begin()
+    settle(table, offset=51)
+    copies = count()
+
+    def left_by_a_kill() -> tuple[Mark | None, bytes | None] | None:
+        copy = shutil.copytree(path, path.with_name(f"copy {next(copies)}"))
+        try:
+            again = RocksRecipients(copy, CHANGELOG)
+        except StoreUnfit:
+            # The copy has the beginning of a file that was just being written.
+            return None
+        found = again.kept_to, again.get(BOB)
+        again.close()
+        return found
+
+    eventually(lambda: left_by_a_kill() == ((51, 1301.0), recipient(2048)))
     table.close()
 
 
