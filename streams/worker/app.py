@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import faust
+from confluent_kafka import KafkaException
 
 from schemas.errors import RegistryRefusal
 from schemas.framing import Framing
@@ -192,6 +193,11 @@ def _die(error: BaseException) -> None:
     if isinstance(error, MemoryError):
         end_process(
             "out of memory: give this worker more, or keep recipients on disk with --store rocksdb"
+        )
+    if isinstance(error, KafkaException):
+        end_process(
+            f"Kafka has failed this worker: {error.args[0].str()}; look at the brokers, and start "
+            "it again: `mailing-trigger doctor` says what is wrong"
         )
     # Where it happened and not what it says: the text may quote a record.
     place = "".join(traceback.format_tb(error.__traceback__))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.worker.admin import AdminError
-from streams.worker.errors import TakeoverAbandoned
+from streams.worker.errors import TakeoverAbandoned, WorkerError
 from streams.worker.kafka import ends_of, source_consumer
 from streams.worker.retry import pauses
 from streams.worker.stamp import Stamp
@@ -436,11 +436,14 @@ class Source:
                 # Or no client could be made: that is another try, too.
                 anew = True
                 pause = next(tries, None)
+                why = str(exc) or "no answer"
                 if pause is None:
-                    raise
-                log.warning(
-                    "partition %d: not taken over yet: %s", partition, str(exc) or "no answer"
-                )
+                    raise WorkerError(
+                        f"partition {partition} could not be taken over in "
+                        f"{_TAKEOVER_LIMIT_S:.0f} s: {why}; look at the brokers, and start the "
+                        "worker again: `mailing-trigger doctor` says what is wrong"
+                    ) from exc
+                log.warning("partition %d: not taken over yet: %s", partition, why)
                 time.sleep(pause)
             else:
                 self._order_delivery(state, incarnation, pauses(_TAKEOVER_LIMIT_S))

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from streams.core.partition import PartitionState
 from streams.store.memory import MemoryRecipients
 from streams.worker import source
+from streams.worker.errors import WorkerError
 from streams.worker.settings import WorkerSettings
 from streams.worker.source import Source
 
@@ -70,10 +71,20 @@ def test_a_takeover_goes_on_when_no_client_could_be_made_for_a_while(
     assert len(made._orders) == 1, "the partition's delivery"
 
 
-@pytest.mark.parametrize("error", [_no_client(), RuntimeError("can't start new thread")])
-def test_a_worker_that_can_make_no_client_for_a_takeover_ends(
+def test_a_worker_that_can_take_nothing_over_names_what_kafka_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, (failure,) = _take_over(monkeypatch, Unlucky(*[_no_client()] * 9), tries=3)
+    assert isinstance(failure, WorkerError)
+    assert "partition 0 could not be taken over in 300 s" in str(failure)
+    assert "a file could not be opened" in str(failure)
+    assert not made._orders
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_a_worker_whose_machine_fails_a_takeover_ends(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    made, failures = _take_over(monkeypatch, Unlucky(*[error] * 9), tries=3)
+    made, failures = _take_over(monkeypatch, Unlucky(error), tries=3)
     assert failures == [error]
     assert not made._orders
