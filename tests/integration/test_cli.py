@@ -165,7 +165,8 @@ def test_a_broker_that_does_not_answer_is_one_line(
 def test_a_part_that_finds_no_broker_ends_with_the_reason(
     part: str, status: int, nowhere: dict[str, str]
 ) -> None:
-    done = ended("-c", IMPATIENT, *part.split(), env={**nowhere, "MAILING_TRIGGER_PROCESSES": "1"})
+    alone = {"MAILING_TRIGGER_PROCESSES": "1", "MAILING_TRIGGER_PORT": str(own_port())}
+    done = ended("-c", IMPATIENT, *part.split(), env=nowhere | alone)
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
