@@ -78,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
     except typer.TyperException as exc:  # a flag or argument that is wrong or missing
-        return _fail(f"{exc.format_message().rstrip('.')}; see {NAME} --help", exc.exit_code)
+        asked = getattr(getattr(exc, "ctx", None), "command_path", NAME)
+        return _fail(f"{exc.format_message().rstrip('.')}; see {asked} --help", exc.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", INTERRUPTED)
     except Exception as exc:  # noqa: BLE001 - the border: a person gets a line, not a traceback

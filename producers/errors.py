@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from schemas.records import ControlOutcome, MailingPhase
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from producers.contract.errors import EntryError
-    from schemas.records import ControlOutcome, MailingPhase
 
 
 class ClientError(Exception):
@@ -103,6 +104,15 @@ class RecipientRefused(ClientError):
         self.errors = tuple(errors)
 
 
+# What can be done about a state, where something can.
+_CURES = {
+    MailingPhase.CREATED: "resuming begins it",
+    MailingPhase.SUSPENDED: "resuming lets it go on",
+    MailingPhase.CANCELLED: "it is closed for good",
+    MailingPhase.FINISHED: "it is closed for good",
+}
+
+
 class ControlRefused(ClientError):
     """A mailing's state or type forbids the step; *outcome* says which, *state* where it is."""
 
@@ -110,6 +120,8 @@ class ControlRefused(ClientError):
         self, outcome: ControlOutcome, *, orgid: int, mid: int, state: MailingPhase | None = None
     ) -> None:
         where = f", it is {state.lower()}" if state is not None else ""
+        if state is not None and outcome is ControlOutcome.WRONG_STATE and state in _CURES:
+            where += f": {_CURES[state]}"
         super().__init__(f"mailing {mid} of organisation {orgid} refused: {outcome.name}{where}")
         self.outcome = outcome
         self.state = state

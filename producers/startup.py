@@ -52,7 +52,8 @@ def _topics(log: LogWriter, settings: ClientSettings, timeout_s: float) -> Mappi
         topics: Mapping[str, Any] = log.list_topics(timeout_s).topics
     except KafkaException as exc:
         raise LogUnavailable(
-            f"no broker answers at {settings.bootstrap_servers}: {exc.args[0].str()}",
+            f"no broker answers at {settings.bootstrap_servers}: start one with `mailing-trigger "
+            f"up`, or name another ({exc.args[0].str()})",
             produced=False,
         ) from exc
     return topics

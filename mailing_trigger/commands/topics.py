@@ -47,7 +47,7 @@ def create(
     for name in created:
         say(f"created {name}")
     if not created:
-        say("every topic was there already")
+        say("every topic was there already, and keeps its partitions")
 
 
 def check(

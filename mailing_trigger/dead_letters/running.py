@@ -6,13 +6,11 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from mailing_trigger.adapters import broker_of
 from mailing_trigger.dead_letters.letter_state import LetterState
 from mailing_trigger.dead_letters.letters import letters_of
 from mailing_trigger.dead_letters.settling import Settler
-from mailing_trigger.dead_letters.showing import COLUMNS, fate, row, summary, whole
+from mailing_trigger.dead_letters.showing import COLUMNS, aligned, fate, row, summary, whole
 from mailing_trigger.output import console, say
 from mailing_trigger.progress import counting
 from producers.registry import registry_at
@@ -30,20 +28,18 @@ if TYPE_CHECKING:
 def show_list(settings: Settings, choice: Choice, *, as_json: bool) -> None:
     """Print the letters meant, a line each, without personal data."""
     codec = codec_of(settings)
-    letters = choice.of(_read(settings, codec)[0])
+    there = _read(settings, codec)[0]
+    letters = choice.of(there)
     if as_json:
         found = [summary(letter, codec) for letter in letters]
         console.print_json(json.dumps(found), indent=None)
         return
+    _tell_reasons(choice, there)
     if not letters:
         say("there are no such dead letters")
         return
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column == "bytes" else "left", no_wrap=True)
-    for letter in letters:
-        table.add_row(*row(letter, codec))
-    console.print(table)
+    for line in aligned([COLUMNS, *(row(letter, codec) for letter in letters)]):
+        say(line)
     counted = Counter(letter.state for letter in letters)
     say(", ".join(f"{counted[state]:,} {state}" for state in LetterState if counted[state]))
 
@@ -60,6 +56,7 @@ def redrive(settings: Settings, choice: Choice, *, again: bool) -> None:
     """Put the events of the letters meant into the log again."""
     codec, settler = _settler(settings)
     letters, partitions = _read(settings, codec)
+    _tell_reasons(choice, letters)
     chosen = _to_settle(choice.of(letters), again=again)
 
     def told(letter: Letter, to: Place) -> None:
@@ -72,7 +69,9 @@ def redrive(settings: Settings, choice: Choice, *, again: bool) -> None:
 def drop(settings: Settings, choice: Choice) -> None:
     """Note that nobody wants the letters meant; they stay until retention takes them."""
     codec, settler = _settler(settings)
-    chosen = _to_settle(choice.of(_read(settings, codec)[0]), again=False)
+    letters = _read(settings, codec)[0]
+    _tell_reasons(choice, letters)
+    chosen = _to_settle(choice.of(letters), again=False)
     settler.drop(chosen)
     say(f"{len(chosen):,} dropped")
 
@@ -98,6 +97,13 @@ def _read(settings: Settings, codec: Codec) -> tuple[dict[Place, Letter], int]:
         raws = topics.read(DEAD_LETTERS, read_to=read_to)
         letters = letters_of(raws, settings.topic_prefix + LOG, codec)
     return letters, topics.partitions[LOG]
+
+
+def _tell_reasons(choice: Choice, letters: dict[Place, Letter]) -> None:
+    """Say which reasons there are when one was asked for that no letter has."""
+    there = {letter.reason for letter in letters.values()}
+    for reason in sorted(choice.reasons - there):
+        say(f"no letter has the reason {reason}; there is {', '.join(sorted(there)) or 'none'}")
 
 
 def _to_settle(letters: list[Letter], *, again: bool) -> list[Letter]:

@@ -9,7 +9,7 @@ from mailing_trigger.dead_letters.letters import decode
 from schemas.moments import iso_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mailing_trigger.dead_letters.letters import Letter
     from schemas.codec import Codec
@@ -23,6 +23,14 @@ def row(letter: Letter, codec: Codec) -> tuple[str, ...]:
     name = decode(letter.value, codec).name or "?"
     about = (str(letter.place), iso_text(letter.at_ms), letter.reason, name, f"{letter.size:,}")
     return (*about, fate(letter))
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield a line a row, with everything in it: a place that was cut is of no use."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield line.rstrip()
 
 
 def summary(letter: Letter, codec: Codec) -> dict[str, Any]:

@@ -52,6 +52,10 @@ def members(body: bytes) -> Sequence[tuple[str, object]]:
 def _pairs(text: str) -> list[tuple[str, str]]:
     if not text.strip():
         raise ContractError(400, Code.MALFORMED_BODY, "the body is empty")
+    if text.lstrip().startswith(("[", "{")):
+        # What curl sends where nobody names a type.
+        detail = "the body looks like JSON and came as a form: send Content-Type: application/json"
+        raise ContractError(400, Code.MALFORMED_BODY, detail)
     if _BAD_ESCAPE.search(text):
         detail = "a percent sign is not followed by two hexadecimal digits"
         raise ContractError(400, Code.MALFORMED_BODY, detail)

@@ -27,13 +27,20 @@ if TYPE_CHECKING:
     from streams.verify.reading import Raw, Topics
     from streams.verify.records import Record, Records
 
-_TRIGGERED = "RecipientTriggered"
-_ERASED = "RecipientErased"
+# What those events say that are about one recipient.
+_WHAT = {
+    "RecipientTriggered": "triggered",
+    "RecipientTriggeredOnce": "triggered",
+    "RecipientChanged": "changed",
+    "RecipientErased": "erased",
+    "RecipientQueried": "read",
+}
 # Of others they decide nothing.
-_PASSED_OVER = frozenset({_TRIGGERED, "DryRunQueried"})
+_PASSED_OVER = frozenset({"RecipientTriggered", "RecipientTriggeredOnce", "DryRunQueried"})
+_NOT_GIVEN = -1
 # Of an event, besides what it says of a person.
 _ABOUT = frozenset({"orgid", "mid", "request_id", "index", "status", "origin"})
-_NOT_PERSONAL = _ABOUT | {"reply_partition", "rid", "secret"}
+_NOT_PERSONAL = _ABOUT | {"reply_partition", "rid", "secret", "call", "begun_at"}
 
 
 class NotThere(Exception):
@@ -198,15 +205,14 @@ class _Teller:
         except ValueError:
             name, event = "?", {}
         facts = {each: value for each, value in event.items() if each in _ABOUT}
+        if facts.get("status") == _NOT_GIVEN:
+            del facts["status"]
         personal = {each: value for each, value in event.items() if each not in _NOT_PERSONAL}
         personal = {each: value for each, value in personal.items() if value not in (None, "", b"")}
-        what = name
+        what = _WHAT.get(name, name)
         if any(isinstance(out, Dead) for out in outs):
             what, facts["reason"] = "laid aside", reason or "it is no event"
-        elif name == _ERASED:
-            what = "erased"
-        elif name == _TRIGGERED:
-            what = "triggered"
+        elif what == "triggered":
             self._judge(raw.offset, event, outs, facts)
         self._add(LOG, raw, what, facts, personal)
 
@@ -222,6 +228,8 @@ class _Teller:
                     facts["because"] = "unsubscribed" if status == 0 else "hourly cap"
         mailing = self._model.mailings.get((event["orgid"], event["mid"]))
         queue = mailing.queue if mailing is not None else []
+        if (call := event.get("call")) is not None:
+            facts["call"] = call
         if any(send.offset == offset for send in queue):
             self._contexts[offset] = event["context"]
             facts["send_id"] = self._send_id(offset)

@@ -311,6 +311,10 @@ BODIES: dict[str, tuple[bytes, object]] = {
 }
 
 FORMS: dict[str, tuple[bytes, object]] = {
+    "JSON that came as a form": (
+        b'[{"email": "user@domain.com"}]',
+        Whole(400, "MALFORMED_BODY"),
+    ),
     "one recipient": (
         b"email=user%40domain.com&firstname=J%C3%B6rg+M&context.header=XYZ",
         Good({"firstName": "Jörg M"}, b'{"header":"XYZ"}', email="user@domain.com"),

@@ -88,7 +88,7 @@ def test_topics_are_created_once_and_found_right(kafka: Broker, cluster_prefix: 
     assert missing.returncode == 1
     assert f"{cluster_prefix}mailing.recipients does not exist" in missing.stdout
     assert len(first.stdout.splitlines()) == len(TOPICS)
-    assert second.stdout == "every topic was there already\n"
+    assert second.stdout == "every topic was there already, and keeps its partitions\n"
     assert (right.returncode, right.stdout) == (0, "the topics are as they must be\n")
 
 

@@ -52,4 +52,4 @@ def test_a_mailing_is_prepared_suspended_looked_into_and_closed(
     assert mailings("cancel") == "mailing 1 is cancelled: 1 waiting, 0 sent\n"
     refused = mailings("finish")
     assert len(refused.splitlines()) == 1
-    assert "WRONG_STATE, it is cancelled" in refused
+    assert "WRONG_STATE, it is cancelled: it is closed for good" in refused

@@ -103,6 +103,9 @@ def test_a_stray_event_is_redriven_to_its_home_once_and_its_recipients_life_is_t
     assert f"{stray} redriven to {HOME}:" in redriven
     assert f"{garbage} was dropped" in redriven
     assert "0 redriven" in commands.run("dead-letters", "redrive", "--reason", "NOT_HOME")
+    listed = commands.run("dead-letters", "list", "--reason", "NOT_HOME", "--reason", "NONSENSE")
+    assert f"\n{stray} " in listed, "a place is never cut"
+    assert listed.startswith("no letter has the reason NONSENSE; there is NOT_HOME, WRONG_MAGIC\n")
     asyncio.run(sent())
     states = {f"{each['partition']}:{each['offset']}": each["state"] for each in commands.listed()}
     assert states == {stray: "redriven", garbage: "dropped"}

@@ -86,6 +86,11 @@ def test_a_mistake_gets_one_line_that_names_it(
     assert named in shown.err
 
 
+def test_a_wrong_flag_leads_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letters", "list", "--everything"]) == 2
+    assert capsys.readouterr().err.endswith("; see mailing-trigger dead-letters list --help\n")
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from mailing_trigger.cli import main; main(['up', '--help']);"

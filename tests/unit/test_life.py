@@ -13,7 +13,7 @@ from schemas.records import DedupPolicy, Origin
 from streams.verify.life import Life, NotThere, life_of
 from streams.verify.reading import LOG, SENDS
 from tests.support.contents import RECORDS, World
-from tests.support.events import START_MS, defined, erased, invoked, tried, triggered
+from tests.support.events import START_MS, defined, erased, invoked, once, tried, triggered
 from tests.support.folding import HOME, at_home
 
 ADA, EVE = at_home("ada@example.com", "eve@example.com")
@@ -195,3 +195,22 @@ def test_who_came_back_has_the_life_of_before_and_after() -> None:
     assert (ada.email, ada.erased) == (ADA, None)
     assert [what for what, _, _ in told(ada)] == ["triggered", "erased", "triggered"]
     assert facts(ada, "outcome") == ["CREATED", None, "CREATED"]
+
+
+def test_triggers_of_a_call_under_a_key_are_told_with_what_became_of_them() -> None:
+    under_a_key = once(triggered(email=ADA, context=b'"a"', request_id="one"), call=4097)
+    world = World().log(
+        defined(),
+        under_a_key,
+        once(triggered(email=EVE, context=b'"a"', request_id="two"), call=4097),
+        under_a_key,
+        triggered(email=ADA, context=b'"a"', request_id="three"),
+    )
+    ada = life(world.work(), 1)
+    first = f"{rid_of(1, HOME)}:{HOME}:1"
+    assert told(ada) == [("triggered", LOG, offset) for offset in (1, 3, 4)]
+    assert facts(ada, "outcome") == ["CREATED", "CREATED", "DUPLICATE"]
+    assert facts(ada, "call") == [4097, 4097, None]
+    assert facts(ada, "send_id") == [first, None, None]
+    assert facts(ada, "duplicate_of") == [None, None, first]
+    assert facts(ada, "status") == [None, None, None]
