@@ -25,7 +25,7 @@ from rocksdict import WriteBatch
 
 from streams.core.changelog import META_KEY, RECIPIENT_FRAME
 from streams.core.recipients import Mark, rids_of
-from streams.store.errors import StoreError, StoreUnfit
+from streams.store.errors import StoreClosed, StoreError, StoreUnfit
 from streams.store.rid_index import SPAN, RidIndex, index_of, key_in
 from streams.store.rocksdb_options import open_database, told_in_our_words, unlogged
 
@@ -80,6 +80,11 @@ class _Reading(dict[Any, bytes | None]):
 
     def __missing__(self, key: Any) -> bytes | None:
         return self._read(key)
+
+    def close(self) -> None:
+        """Let go of everything, and of who reads, which holds this: or only a collector would."""
+        self._read = _closed
+        self.clear()
 
 
 class _Writes(NamedTuple):
@@ -296,6 +301,8 @@ class RocksRecipients:
                 if self._about is not None:
                     self._db.flush()
             finally:
+                self._values.close()
+                self._keys.close()
                 self._db.close()
 
     @contextmanager
@@ -432,6 +439,10 @@ class RocksRecipients:
         self._keys.clear()
         for writes in self._open:
             self._values.update(writes.values)
+
+
+def _closed(_: object) -> None:
+    raise StoreClosed("the database was closed")
 
 
 def destroy(path: Path) -> None:

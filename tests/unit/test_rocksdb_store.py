@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 import subprocess
 import sys
+import weakref
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -322,6 +324,21 @@ def test_a_closed_database_says_so(table: RocksRecipients) -> None:
     table.close()
     with pytest.raises(StoreClosed):
         table.get(ANN)
+
+
+def test_a_closed_database_leaves_nothing_for_the_collector(path: Path) -> None:
+    """A worker that takes partitions over all day closes hundreds, and collects hardly ever."""
+    gc.disable()
+    try:
+        table = RocksRecipients(path, CHANGELOG)
+        load(table, (ANN, recipient(1024)))
+        table.prefetch([ANN, b"2:#1024"])
+        cached = weakref.ref(table._values)
+        table.close()
+        del table
+        assert cached() is None
+    finally:
+        gc.enable()
 
 
 def test_a_folder_that_cannot_be_made_is_named(path: Path) -> None:
