@@ -78,7 +78,7 @@ def _registry(settings: Settings) -> Iterator[Finding]:
 def _topics(settings: Settings, servers: str) -> Generator[Finding, None, list[str]]:
     """Yield what is wrong with the topics, and return it."""
     try:
-        problems = check_topics(servers, prefix=settings.topic_prefix, security=quiet(settings))
+        problems = check_topics(servers, prefix=settings.topic_prefix, security=settings.kafka)
     except AdminError as exc:
         problems = [str(exc)]
     for problem in problems:

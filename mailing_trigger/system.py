@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from mailing_trigger import children, running
-from mailing_trigger.adapters import quiet
 from mailing_trigger.errors import CommandError
 from mailing_trigger.ports import require_free
 from mailing_trigger.settings import child_environment
@@ -114,7 +113,7 @@ def _create_topics(settings: Settings, progress: Callable[[str], None]) -> None:
         prefix=settings.topic_prefix,
         partitions=settings.partitions,
         replication=settings.replication,
-        security=quiet(settings),
+        security=settings.kafka,
     )
 
 

@@ -32,7 +32,7 @@ def create(
     \b
     Example: mailing-trigger topics create --bootstrap-servers kafka:9092 --partitions 12
     """
-    from mailing_trigger.adapters import broker_of, quiet  # noqa: PLC0415
+    from mailing_trigger.adapters import broker_of  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
     from streams.worker.admin import create_topics  # noqa: PLC0415
 
@@ -42,7 +42,7 @@ def create(
         prefix=settings.topic_prefix,
         partitions=settings.partitions,
         replication=settings.replication,
-        security=quiet(settings),
+        security=settings.kafka,
     )
     for name in created:
         say(f"created {name}")
@@ -62,13 +62,13 @@ def check(
     \b
     Example: mailing-trigger topics check --bootstrap-servers kafka:9092
     """
-    from mailing_trigger.adapters import broker_of, quiet  # noqa: PLC0415
+    from mailing_trigger.adapters import broker_of  # noqa: PLC0415
     from mailing_trigger.output import say  # noqa: PLC0415
     from streams.worker.admin import check_topics  # noqa: PLC0415
 
     settings = options.settings_of(ctx)
     problems = check_topics(
-        broker_of(settings), prefix=settings.topic_prefix, security=quiet(settings)
+        broker_of(settings), prefix=settings.topic_prefix, security=settings.kafka
     )
     for problem in problems:
         say(problem)

@@ -202,7 +202,7 @@ class RocksRecipients:
         unknown.discard(None)
         # By a number, which takes a third of the time of bytes: most have none.
         has_number_sign = map(contains, unknown, repeat(_NUMBER_SIGN))
-        some = list(compress(unknown, has_number_sign))
+        some = compress(unknown, has_number_sign)
         named = {key: rid for key in some if (rid := _rid_named(key))}
         if named:
             self._cache_keys(set(filterfalse(self._keys.__contains__, named.values())))

@@ -144,7 +144,9 @@ def _config_problems(client: AdminClient, name: str, wanted: Mapping[str, str]) 
 
 
 def _client(bootstrap_servers: str, security: Mapping[str, str] | None) -> AdminClient:
-    client = AdminClient({"bootstrap.servers": bootstrap_servers, **(security or {})})
+    # What fails is raised; librdkafka would print the same, many times.
+    quiet = {**(security or {}), "log_level": "0"}
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, **quiet})
     try:
         client.list_topics(timeout=_WAIT_S)
     except KafkaException as exc:

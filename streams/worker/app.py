@@ -153,9 +153,9 @@ def create_app(settings: WorkerSettings) -> faust.App:
 
 def run(settings: WorkerSettings) -> int:
     """Run one worker in the foreground until SIGTERM or Ctrl-C; return the exit code."""
-    # Its failure is raised; librdkafka would print the same, many times.
-    once = {**settings.security, "log_level": "0"}
-    problems = check_topics(settings.bootstrap_servers, prefix=settings.topic_prefix, security=once)
+    problems = check_topics(
+        settings.bootstrap_servers, prefix=settings.topic_prefix, security=settings.security
+    )
     if problems:
         raise WorkerError("; ".join(problems))
     for name in _TALKATIVE:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas.records import Channel
-from tests.history.points import POINT
 from tests.support.recount import Recount
 from tests.support.worker import MID, ORG, drained
 
@@ -66,9 +65,7 @@ def test_forty_thousand_messages_are_each_sent_once_when_workers_are_killed_in_t
 
 def _start(cluster: Cluster, transactions: int) -> Running:
     """Start a worker that is killed in so many-th transaction of the invocation."""
-    env = cluster.environment() | {POINT: f"in-drain:{transactions}:kill"}
-    module, one = "tests.history.points", ("worker", "--processes", "1")
-    return cluster.processes.start_module(module, *one, env=env)
+    return cluster.start_at(f"in-drain:{transactions}:kill")
 
 
 async def _ended(worker: Running) -> None:

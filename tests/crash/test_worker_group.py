@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.history.points import POINT
 from tests.support.load import under_load
 from tests.support.worker import MID, ORG, until
 
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.crash
 
 BULK = [{"email": f"bulk{number}@example.org"} for number in range(600)]
 # Late enough for the mailing to be defined before, in the first or the first few transactions.
-FREEZE = {POINT: "before-commit:10:freeze"}
+FREEZE = "before-commit:10:freeze"
 FROZEN = "reached before-commit: freeze"
 
 
@@ -71,9 +70,7 @@ def test_calls_are_answered_while_fausts_own_group_rebalances(cluster: Cluster) 
 
 def test_a_worker_that_wakes_up_after_its_session_changes_nothing(cluster: Cluster) -> None:
     async def story() -> None:
-        zombie = cluster.processes.start_module(
-            "tests.history.points", "worker", "--processes", "1", env=cluster.environment() | FREEZE
-        )
+        zombie = cluster.start_at(FREEZE)
         async with under_load(cluster, seed=5) as load:
             work = await _until_frozen_in_mid_work(load.client, zombie)
             cluster.start()

@@ -13,6 +13,7 @@ from producers.client import TriggerClient
 from producers.settings import ClientSettings
 from streams.worker.kafka import offsets_consumer
 from streams.worker.settings import WorkerSettings
+from tests.history.points import POINT
 from tests.support.wait import WITHIN_S, eventually
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Cluster:
         """Start `mailing-trigger worker`."""
         env = self.environment(**more)
         return self.processes.start("worker", "--processes", str(processes), env=env)
+
+    def start_at(self, point: str) -> Running:
+        """Start a worker that ends or freezes itself at a point of `tests.history.points`."""
+        env = self.environment() | {POINT: point}
+        one = ("worker", "--processes", "1")
+        return self.processes.start_module("tests.history.points", *one, env=env)
 
     def client(
         self, *, ack_timeout_s: float = ACK_TIMEOUT_S, schema_registry_url: str | None = None
